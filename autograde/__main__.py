@@ -1,0 +1,132 @@
+"""python -m autograde: build lessons, grade a class, make a sample class, try an answer, bundle."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from autograde.build import LessonError, build, build_solved, write_public_sheets
+from autograde.bundle import bundle
+from autograde.classroom import Classroom
+from autograde.demo import make_class
+from autograde.exercises import LESSONS, find_lesson
+from autograde.grading import grade, print_table
+from autograde.sandbox import NO_SANDBOX, PROJECT, bubblewrap
+from autograde.trial import try_file
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = _parser().parse_args(argv)
+    console = Console(highlight=False)
+    try:
+        for name in getattr(args, "lessons", []):
+            find_lesson(name)
+        return args.run(args, console)
+    except (KeyError, FileExistsError, FileNotFoundError, LessonError) as error:
+        message = error.args[0] if isinstance(error, KeyError) else error
+        print(f"autograde {args.command}: {message}", file=sys.stderr)
+        return 2
+
+
+def _build(args: argparse.Namespace, console: Console) -> int:
+    classroom = Classroom(args.classroom)
+    for lesson in args.lessons or LESSONS:
+        write_public_sheets(lesson)
+        console.print(f"built {build(lesson, classroom).relative_to(PROJECT)}")
+        if args.solved:
+            file = build_solved(lesson, classroom)
+            console.print(f"solved {file} and {file.with_suffix('.html').name}")
+    return 0
+
+
+def _grade(args: argparse.Namespace, console: Console) -> int:
+    classroom, lessons = Classroom(args.classroom), args.lessons or list(LESSONS)
+    grades = grade(classroom, lessons, args.workers, console)
+    if not grades:
+        print(
+            f"autograde grade: nothing was handed in: expected {classroom.submitted}"
+            f"/<student>/<lesson>/<lesson>.ipynb with a lesson of {', '.join(lessons)}. "
+            "To see how it works, fill an empty classroom with a sample class: "
+            "python -m autograde demo",
+            file=sys.stderr,
+        )
+        return 2
+    print_table(grades, console)
+    console.print(f"scores    {classroom.reports / 'scores.csv'}", soft_wrap=True)
+    console.print(f"grades    {classroom.reports / 'grades.csv'}", soft_wrap=True)
+    console.print(f"feedback  {classroom.feedback}/<student>/<lesson>/", soft_wrap=True)
+    return 0
+
+
+def _demo(args: argparse.Namespace, console: Console) -> int:
+    classroom = Classroom(args.classroom)
+    count = make_class(classroom)
+    console.print(f"{count} submissions in {classroom.submitted}; now: python -m autograde grade")
+    return 0
+
+
+def _try(args: argparse.Namespace, console: Console) -> int:
+    if not args.file.is_file():
+        raise FileNotFoundError(f"there is no file {args.file}; name a Python file to judge")
+    if bubblewrap() is None:
+        print(NO_SANDBOX, file=sys.stderr)
+    trial = try_file(args.exercise, args.file)
+    if args.json:
+        print(json.dumps(trial.to_json(), ensure_ascii=False, indent=1))
+    else:
+        verdict = trial.verdict
+        print(f"public cases\n{trial.public}\n\nhidden cases\n{verdict.title}")
+        for right, probes, remark in verdict.rows:
+            print(f"  {'✓' if right else '✗'} {probes}" + (f": {remark}" if remark else ""))
+        print("\n".join(f"  {note}" for note in verdict.notes))
+        print(f"share of the points: {verdict.share:.4g}")
+    return 0 if trial.verdict.status == "passed" else 1
+
+
+def _bundle(args: argparse.Namespace, console: Console) -> int:
+    names = bundle(args.lessons or list(LESSONS), args.out)
+    console.print(f"{args.out}: {len(names)} files, {args.out.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m autograde", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    room = os.environ.get("CLASSROOM", "classroom")
+
+    def command(name: str, run: object, text: str, lessons: bool = True) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        if lessons:
+            known = f"one of {', '.join(LESSONS)}; all if none is named"
+            sub.add_argument("lessons", nargs="*", metavar="LESSON", help=known)
+        return sub
+
+    sub = command("build", _build, "Make classroom/source and lessons/ from solutions/.")
+    sub.add_argument("--solved", action="store_true", help="run the solutions and keep the pages")
+    sub.add_argument("--classroom", type=Path, default=Path(room), help="default: %(default)s")
+    sub = command("grade", _grade, "Grade everything in submitted/; write reports and feedback.")
+    sub.add_argument("--classroom", type=Path, default=Path(room), help="default: %(default)s")
+    sub.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="default: %(default)s"
+    )
+    sub = command("demo", _demo, "Fill an empty classroom with a sample class.", lessons=False)
+    sub.add_argument("--classroom", type=Path, default=Path(room), help="default: %(default)s")
+    sub = command("try", _try, "Judge one Python file in the sandbox.", lessons=False)
+    sub.add_argument("exercise", metavar="LESSON/EXERCISE", help="for example 01_iou/box_iou")
+    sub.add_argument(
+        "file", type=Path, metavar="FILE.py", help="defines what the exercise asks for"
+    )
+    sub.add_argument("--json", action="store_true", help="print the verdict as JSON")
+    sub = command("bundle", _bundle, "A zip to hand to students.")
+    sub.add_argument("--out", type=Path, default=Path("dist/object-detection.zip"))
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

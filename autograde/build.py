@@ -1,0 +1,158 @@
+"""Build lessons: solutions/NN_topic.py → classroom/source → lessons/. Deterministic to the byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+from nbformat import NotebookNode
+from nbgrader.apps import NbGraderAPI
+from nbgrader.coursedir import CourseDirectory
+from traitlets.config import Config
+
+from autograde.cells import CHECK
+from autograde.classroom import Classroom
+from autograde.exercises import find_lesson
+from autograde.nbgrader_setup import configure
+from autograde.sandbox import PROJECT
+from autograde.sheets import make_sheet
+from autograde.spec import Lesson, Question
+
+SOLUTIONS = PROJECT / "solutions"
+LESSONS = PROJECT / "lessons"
+PUBLIC = PROJECT / "autograde" / "student" / "public"
+
+
+class LessonError(ValueError):
+    """A lesson's source does not fit its exercises."""
+
+
+def nbgrader_api(classroom: Classroom, release: Path) -> NbGraderAPI:
+    """nbgrader's own interface, set up for a class."""
+    config = Config()
+    configure(config, classroom.root.resolve(), release.resolve())
+    course = CourseDirectory(config=config)
+    course.root = str(PROJECT)
+    return NbGraderAPI(course, config=config)
+
+
+def build(lesson_name: str, classroom: Classroom, release: Path = LESSONS) -> Path:
+    """Build one lesson: its source notebook, its release, and its place in the gradebook.
+
+    Returns the released notebook's path.
+    """
+    lesson = find_lesson(lesson_name)
+    text = SOLUTIONS / f"{lesson.name}.py"
+    if not text.exists():
+        raise LessonError(f"lesson {lesson.name} has no source: expected {text.name} in solutions/")
+    source = classroom.source_file(lesson.name)
+    source.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(to_notebook(text.read_text(), lesson), source)
+    result = nbgrader_api(classroom, release).generate_assignment(lesson.name, force=True)
+    if not result["success"]:
+        raise LessonError(f"nbgrader could not build {lesson.name}:\n{result['log']}")
+    released = release / lesson.name / f"{lesson.name}.ipynb"
+    _tidy(released)
+    return released
+
+
+def to_notebook(text: str, lesson: Lesson) -> NotebookNode:
+    """The source notebook of a lesson, from percent-format text.
+
+    A cell `# %% solve="box_iou"` is what the student writes, `# %% check="box_iou"` what is
+    graded; points come from the exercise's declaration.
+    """
+    notebook = jupytext.reads(text, fmt="py:percent")
+    solved: list[str] = []
+    checked: list[str] = []
+    for index, cell in enumerate(notebook.cells):
+        marks = {k: cell.metadata.pop(k, None) for k in ("solve", "check")}
+        cell.metadata.pop("lines_to_next_cell", None)
+        for kind, name in marks.items():
+            if name is None:
+                continue
+            task = lesson.task(name)
+            cell.metadata = NotebookNode(nbgrader=NotebookNode(_nbgrader(kind, name, task.points)))
+            if isinstance(task, Question) and kind == "solve":
+                cell.metadata.question = True
+            (solved if kind == "solve" else checked).append(name)
+        name = marks["solve"] or (marks["check"] and CHECK + marks["check"])
+        cell.id = name or f"{_slug(cell.source)}-{_digest(f'{lesson.name}/{index}')}"
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    expected = [t.name for t in lesson.tasks]
+    if solved != expected or checked != expected:
+        raise LessonError(
+            f"lesson {lesson.name} must have one solve cell and one check cell for each of "
+            f"{expected}, in this order; got solve {solved} and check {checked}"
+        )
+    notebook.metadata = NotebookNode(
+        kernelspec=NotebookNode(display_name="Python 3", language="python", name="python3"),
+        language_info=NotebookNode(name="python", file_extension=".py"),
+    )
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def _nbgrader(kind: str, name: str, points: float) -> dict[str, Any]:
+    info = {"schema_version": 3, "solution": kind == "solve", "grade": kind == "check",
+            "locked": kind == "check", "task": False, "grade_id": name}  # fmt: skip
+    if kind == "check":
+        info |= {"grade_id": CHECK + name, "points": points}
+    return info
+
+
+def _slug(text: str) -> str:
+    first = re.sub(r"[^a-z0-9]+", "-", text.lower())[:24].strip("-")
+    return first or "cell"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _tidy(released: Path) -> None:
+    """The released file in one form: sorted keys, no traces of the build."""
+    notebook = nbformat.read(released, as_version=4)
+    for cell in notebook.cells:
+        cell.metadata.pop("question", None)
+    released.write_text(
+        json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+def write_public_sheets(lesson_name: str, folder: Path = PUBLIC) -> Path:
+    """The public cases of a lesson, for the student's side."""
+    lesson = find_lesson(lesson_name)
+    sheets = {task.name: make_sheet(lesson, task) for task in lesson.tasks}
+    for sheet in sheets.values():
+        for case in sheet.get("cases", []):
+            if case["init"] is None:
+                del case["init"]
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{lesson.name}.json"
+    data = {"lesson": lesson.name, "sheets": sheets}
+    lines = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    file.write_text(lines.replace('{"cases"', '\n{"cases"') + "\n", encoding="utf-8")
+    return file
+
+
+def build_solved(lesson_name: str, classroom: Classroom, seconds: int = 900) -> Path:
+    """Run the solution notebook and leave it with outputs, and as a page, in classroom/solved."""
+    notebook = classroom.source(lesson_name)
+    classroom.solved.mkdir(parents=True, exist_ok=True)
+    NotebookClient(
+        notebook, timeout=seconds, resources={"metadata": {"path": str(PROJECT)}}
+    ).execute()
+    file = classroom.solved / f"{lesson_name}.ipynb"
+    nbformat.write(notebook, file)
+    page, _ = HTMLExporter(template_name="lab").from_notebook_node(notebook)
+    file.with_suffix(".html").write_text(page, encoding="utf-8")
+    return file

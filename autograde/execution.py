@@ -1,0 +1,286 @@
+"""Run a submitted notebook in the sandbox, and ask the snapshots of its exercises.
+
+The kernel that runs student's code hands nothing over that is believed: outputs are kept for
+reading only, and answers are compared in this process, which never runs a line of the student's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import json
+import queue
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import zmq
+import zmq.asyncio
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_core.utils import ensure_async
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
+from autograde.cells import checked_exercise
+from autograde.judge import parse_answers
+from autograde.sandbox import Sandbox, Watchdog, open_sandbox, read_room_file
+from autograde.sheets import case_inputs
+from autograde.student.marking import Sheet
+from autograde.student.runner import CASE_SECONDS, Outcome
+
+MOST_DEATHS = 3
+GRACE = 10  # seconds for a kernel to react to an interrupt
+
+
+class KernelDied(Exception):
+    """The kernel ended, or had to be ended, while this cell ran."""
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(reason)
+        self.index, self.reason = index, reason
+
+
+@dataclass
+class Executed:
+    """A notebook with its outputs, and what came out of each exercise's snapshot.
+
+    answers: exercise -> (outcomes, reason why some are missing).
+    """
+
+    notebook: NotebookNode
+    answers: dict[str, tuple[list[Outcome], str]] = field(default_factory=dict)
+    flags: list[str] = field(default_factory=list)
+
+
+class SandboxKernelManager(AsyncKernelManager):
+    """An IPython kernel in a sandbox, spoken to over sockets in the room."""
+
+    sandbox: Sandbox
+
+    def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
+        kernel = [sys.executable, "-m", "ipykernel_launcher", "-f", self.connection_file]
+        return self.sandbox.command([*kernel, "--HistoryManager.hist_file=:memory:"])
+
+
+def _manager(sandbox: Sandbox) -> SandboxKernelManager:
+    context = zmq.asyncio.Context()
+    context.setsockopt(zmq.MAXMSGSIZE, sandbox.limits.message)
+    manager = SandboxKernelManager(
+        transport="ipc", connection_file=str(sandbox.room / "kernel.json"), context=context
+    )
+    manager.sandbox = sandbox
+    # A signal would reach bubblewrap and end everything: interrupt by message.
+    manager._kernel_spec = KernelSpec(
+        argv=["python"], language="python", display_name="Python", interrupt_mode="message"
+    )
+    return manager
+
+
+class _Client(NotebookClient):
+    """nbclient with a bound on what is kept of the outputs."""
+
+    def __init__(self, notebook: NotebookNode, sandbox: Sandbox) -> None:
+        super().__init__(
+            notebook,
+            km=_manager(sandbox),
+            timeout=sandbox.limits.cell_seconds,
+            interrupt_on_timeout=True,
+            error_on_timeout={
+                "ename": "CellTimeoutError",
+                "evalue": f"this cell ran longer than {sandbox.limits.cell_seconds} s",
+                "traceback": [f"This cell ran longer than {sandbox.limits.cell_seconds} s."],
+            },
+            allow_errors=True,
+            store_widget_state=False,
+            coalesce_streams=True,
+        )
+        self.limits = sandbox.limits
+        self.kept: dict[int, int] = {}
+
+    def process_message(self, msg: Any, cell: NotebookNode, cell_index: int) -> Any:
+        kinds = ("stream", "display_data", "execute_result", "error", "update_display_data")
+        if msg["msg_type"] in kinds:
+            size = _size(msg["content"])
+            kept = self.kept.get(cell_index, 0)
+            full = kept + size > self.limits.cell_output
+            if full or sum(self.kept.values()) + size > self.limits.notebook_output:
+                if kept >= 0:
+                    text = "[more output than is kept]\n"
+                    cell.outputs.append(new_output("stream", name="stdout", text=text))
+                    self.kept[cell_index] = self.limits.cell_output
+                return None
+            self.kept[cell_index] = kept + size
+        return super().process_message(msg, cell, cell_index)
+
+    def on_comm_open_jupyter_widget(self, msg: Any) -> None:
+        """Widgets have no life in grading; what a kernel says of them is not interpreted."""
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(_size(v) for v in value.values())
+    if isinstance(value, list):
+        return sum(_size(v) for v in value)
+    return len(value) if isinstance(value, str | bytes) else 8
+
+
+def execute(notebook: NotebookNode, sheets: dict[str, Sheet], limits: Any) -> Executed:
+    """Run `notebook` in a fresh sandbox and judge-ready collect the answers to `sheets`.
+
+    A cell that takes the kernel down is left out and the rest run again, a few times over:
+    exercises that were right before stay right.
+    """
+    skip: dict[int, str] = {}
+    stop = len(notebook.cells)
+    flags: list[str] = []
+    while True:
+        try:
+            with open_sandbox(limits) as sandbox:
+                if sandbox.bwrap is None:
+                    flags.append("no-sandbox")
+                result = asyncio.run(_run(copy.deepcopy(notebook), sheets, sandbox, skip, stop))
+                result.flags = sorted(set(flags + result.flags))
+                return result
+        except KernelDied as death:
+            flags.append(f"kernel-died:cell-{death.index + 1}")
+            skip[death.index] = death.reason
+            if len(skip) >= MOST_DEATHS:
+                stop = min(stop, death.index)
+            if len(skip) > MOST_DEATHS + 2 or stop <= 0:
+                flags.append("gave-up")
+                return Executed(copy.deepcopy(notebook), {}, sorted(set(flags)))
+
+
+async def _run(
+    notebook: NotebookNode,
+    sheets: dict[str, Sheet],
+    sandbox: Sandbox,
+    skip: dict[int, str],
+    stop: int,
+) -> Executed:
+    client = _Client(notebook, sandbox)
+    result = Executed(notebook)
+    end = time.monotonic() + sandbox.limits.notebook_seconds
+    assert client.km is not None
+    null = subprocess.DEVNULL  # what a kernel says outside of cells is nobody's business
+    await client.async_start_new_kernel(stdout=null, stderr=null)
+    try:
+        pid = client.km.provisioner.pid  # type: ignore[union-attr]
+        with Watchdog(pid, sandbox) as watchdog:
+            await client.async_start_new_kernel_client()
+            for index, cell in enumerate(notebook.cells[:stop]):
+                if cell.cell_type != "code":
+                    continue
+                if index in skip:
+                    text = f"This cell ended the kernel and was left out: {skip[index]}\n"
+                    cell.outputs = [new_output("stream", name="stdout", text=text)]
+                    continue
+                if time.monotonic() > end:
+                    result.flags.append("out-of-time")
+                    break
+                await _run_cell(client, cell, index, watchdog)
+                exercise = checked_exercise(cell)
+                if exercise in sheets and not _errors(cell):
+                    await _snapshot(client, exercise, index, watchdog)
+            for exercise in sheets:
+                result.answers[exercise] = await _ask(exercise, sheets[exercise], sandbox)
+    finally:
+        with contextlib.suppress(Exception):
+            await ensure_async(client.km.shutdown_kernel(now=True))
+        with contextlib.suppress(Exception):
+            if client.kc is not None:
+                client.kc.stop_channels()
+        client.km.context.destroy(linger=0)
+    return result
+
+
+async def _run_cell(client: _Client, cell: NotebookNode, index: int, watchdog: Watchdog) -> None:
+    """Execute one cell; KernelDied if the kernel is gone, or deaf, afterwards."""
+    limit = client.limits.cell_seconds
+    started = time.monotonic()
+    task = asyncio.ensure_future(client.async_execute_cell(cell, index))
+    done, _ = await asyncio.wait({task}, timeout=limit + GRACE)
+    if not done:
+        watchdog.kill()
+        task.cancel()
+        reason = f"it ran longer than {limit} s and could not be interrupted"
+        raise KernelDied(index, watchdog.reason or reason)
+    try:
+        task.result()
+    except CellExecutionError:
+        pass  # stands among the cell's outputs
+    except DeadKernelError:
+        raise KernelDied(index, watchdog.reason or "the process ended") from None
+    if time.monotonic() - started > limit and not await _answers(client, watchdog):
+        reason = f"it ran longer than {limit} s, and the kernel did not answer again"
+        raise KernelDied(index, watchdog.reason or reason)
+
+
+async def _answers(client: _Client, watchdog: Watchdog) -> bool:
+    """Does the kernel still answer a question?"""
+    assert client.kc is not None
+    return await _reply_to(client, client.kc.kernel_info(), watchdog)
+
+
+async def _reply_to(client: _Client, msg_id: str, watchdog: Watchdog) -> bool:
+    """Wait for the reply to a message; False if none comes, or the kernel is gone."""
+    assert client.kc is not None
+    assert client.km is not None
+    deadline = time.monotonic() + GRACE
+    while time.monotonic() < deadline:
+        with contextlib.suppress(queue.Empty):
+            reply = await ensure_async(client.kc.shell_channel.get_msg(timeout=1))
+            if reply.get("parent_header", {}).get("msg_id") == msg_id:
+                return True
+        if watchdog.reason or not await ensure_async(client.km.is_alive()):
+            return False
+    return False
+
+
+def _errors(cell: NotebookNode) -> list[NotebookNode]:
+    return [o for o in cell.outputs if o.output_type == "error"]
+
+
+async def _snapshot(client: _Client, exercise: str, index: int, watchdog: Watchdog) -> None:
+    """Have the kernel fork the process that will answer for `exercise`."""
+    module = "autograde.student.handover"
+    code = f"__import__({module!r}, fromlist=['snapshot']).snapshot({exercise!r})"
+    assert client.kc is not None
+    msg_id = client.kc.execute(code, silent=True, store_history=False, allow_stdin=False)
+    if not await _reply_to(client, msg_id, watchdog):
+        raise KernelDied(index, watchdog.reason or "the kernel did not answer again")
+
+
+async def _ask(exercise: str, sheet: Sheet, sandbox: Sandbox) -> tuple[list[Outcome], str]:
+    """Hand the hidden inputs to an exercise's snapshot and read its answers."""
+    room = sandbox.room
+    if read_room_file(room / f"{exercise}.ready", 1) is None:
+        return [], ""
+    cases = case_inputs(sheet)
+    asked = {"cases": cases, "forbidden": sheet.get("forbidden", [])}
+    draft = room / f"{exercise}.draft"
+    _write_new(draft, json.dumps(asked))
+    draft.replace(room / f"{exercise}.in.json")  # whole or not at all
+    answers = room / f"{exercise}.out.jsonl"
+    deadline = time.monotonic() + CASE_SECONDS * 4
+    raw = None
+    while time.monotonic() < deadline:
+        raw = read_room_file(answers, sandbox.limits.file)
+        if raw is not None and raw.endswith(b'"end"\n'):
+            break
+        await asyncio.sleep(0.02)
+    return parse_answers(raw, len(cases))
+
+
+def _write_new(path: Any, text: str) -> None:
+    """Write a file in the room without following what untrusted code may have put there."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+    with path.open("x") as file:
+        file.write(text)

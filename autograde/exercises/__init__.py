@@ -1,0 +1,25 @@
+"""All lessons with graded exercises, by name. They never leave the instructor's side."""
+
+from __future__ import annotations
+
+from autograde.exercises import lesson_01_iou
+from autograde.spec import Exercise, Lesson
+
+LESSONS: dict[str, Lesson] = {lesson.name: lesson for lesson in (lesson_01_iou.LESSON,)}
+
+
+def find_lesson(name: str) -> Lesson:
+    """The lesson of that name; a KeyError that lists the names there are."""
+    if name not in LESSONS:
+        raise KeyError(f"there is no lesson {name!r}; there are: {', '.join(LESSONS)}")
+    return LESSONS[name]
+
+
+def find_exercise(path: str) -> tuple[Lesson, Exercise]:
+    """The coding exercise at "01_iou/box_iou"."""
+    lesson_name, _, name = path.partition("/")
+    lesson = find_lesson(lesson_name)
+    task = lesson.task(name)
+    if not isinstance(task, Exercise):
+        raise KeyError(f"{path} is a review question; name a coding exercise")
+    return lesson, task

@@ -1,0 +1,156 @@
+"""The result of judging one notebook, kept under the hash of everything that decides it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from autograde.cells import checked_exercise, clean_markdown, clean_outputs, grade_id
+from autograde.execution import Executed, execute
+from autograde.exercises import find_lesson
+from autograde.judge import Verdict, judge, nothing_handed_over
+from autograde.sandbox import PROJECT, Limits, bubblewrap
+from autograde.sheets import make_sheet
+from autograde.source_check import borrowed
+from autograde.spec import Exercise
+from autograde.student.marking import Sheet
+
+
+@dataclass
+class Result:
+    """A judged notebook: cells with outputs, a verdict for each task, flags for a person."""
+
+    notebook: NotebookNode
+    verdicts: list[Verdict]
+    flags: list[str]
+
+
+@cache
+def hidden_sheets(lesson: str, secret: str) -> dict[str, Sheet]:
+    """The hidden sheets of a lesson for the class with this secret."""
+    found = find_lesson(lesson)
+    return {task.name: make_sheet(found, task, secret) for task in found.tasks}
+
+
+@cache
+def _machinery() -> str:
+    """A hash of the code and the versions that decide a result."""
+    digest = hashlib.sha256()
+    modules = ["cells", "execution", "judge", "results", "sandbox", "sheets", "source_check", "spec"]
+    files = [PROJECT / "autograde" / f"{name}.py" for name in modules]
+    for folder in ("autograde/student", "autograde/exercises", "course_lib"):
+        files += sorted((PROJECT / folder).rglob("*.py"))
+    for file in files:
+        digest.update(file.relative_to(PROJECT).as_posix().encode() + file.read_bytes())
+    for package in ("torch", "numpy", "ipykernel", "ipython", "nbclient", "matplotlib"):
+        digest.update(f"{package}=={version(package)}".encode())
+    digest.update(f"{platform.python_version()} {bool(bubblewrap())}".encode())
+    return digest.hexdigest()
+
+
+def result_key(notebook: NotebookNode, lesson: str, secret: str, limits: Limits) -> str:
+    """The hash under which the result of this notebook is kept."""
+    cells = [[c.cell_type, c.source, grade_id(c)] for c in notebook.cells]
+    decides = [cells, lesson, secret, asdict(limits), _machinery()]
+    return hashlib.sha256(json.dumps(decides).encode()).hexdigest()
+
+
+def judged(
+    notebook: NotebookNode, source: NotebookNode, lesson: str, secret: str, store: Path,
+    limits: Limits,
+) -> Result:  # fmt: skip
+    """The result for a restored notebook: from the store if it is there, else made and stored."""
+    file = store / f"{result_key(notebook, lesson, secret, limits)}.json"
+    if file.exists():
+        return _read(file)
+    sheets = hidden_sheets(lesson, secret)
+    result = _verdicts(execute(notebook, sheets, limits), source, lesson, sheets)
+    store.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(f".{os.getpid()}.draft")
+    draft.write_text(
+        json.dumps(
+            {
+                "notebook": nbformat.writes(result.notebook),
+                "verdicts": [v.to_json() for v in result.verdicts],
+                "flags": result.flags,
+            }
+        )
+    )
+    draft.replace(file)  # whole or not at all: a batch may be killed at any point
+    return result
+
+
+def _read(file: Path) -> Result:
+    data = json.loads(file.read_text())
+    verdicts = [Verdict.from_json(v) for v in data["verdicts"]]
+    return Result(nbformat.reads(data["notebook"], as_version=4), verdicts, data["flags"])
+
+
+def _verdicts(
+    executed: Executed, source: NotebookNode, lesson: str, sheets: dict[str, Sheet]
+) -> Result:
+    """Judge what was executed, and write each verdict into its check cell."""
+    verdicts = []
+    cells = executed.notebook.cells
+    code: list[str] = []
+    given = frozenset(c.source for c in source.cells if c.cell_type == "code" and not grade_id(c))
+    for cell in cells:
+        if cell.cell_type != "code":
+            clean_markdown(cell, source)
+            continue
+        name = checked_exercise(cell)
+        if name is None or name not in sheets:
+            cell.outputs = clean_outputs(cell.outputs)
+            code.append(cell.source)
+            continue
+        outcomes, reason = executed.answers.get(name, ([], ""))
+        verdict = judge(sheets[name], outcomes, reason or _why_not(cell, name))
+        if isinstance(find_lesson(lesson).task(name), Exercise):
+            verdict = _refuse_borrowed(verdict, code, given, sheets[name])
+        verdicts.append(verdict)
+        data = {"text/html": verdict.as_html(), "text/plain": f"{verdict.points:g}"}
+        cell.outputs = [
+            NotebookNode(output_type="execute_result", data=data, metadata={}, execution_count=None)
+        ]
+    order = list(sheets)
+    verdicts.sort(key=lambda v: order.index(v.exercise))
+    return Result(executed.notebook, verdicts, executed.flags)
+
+
+def _why_not(cell: NotebookNode, name: str) -> str:
+    """Why a check cell handed nothing over, for the student."""
+    for output in cell.outputs:
+        if output.output_type == "error":
+            if output.ename == "NameError":
+                return f"{name} is not defined when the check runs. Did a cell above it fail?"
+            return f"the check cell stopped with {output.ename}"
+    return f"the check of {name} did not run, or handed nothing over"
+
+
+def _refuse_borrowed(
+    verdict: Verdict, code: list[str], given: frozenset[str], sheet: Sheet
+) -> Verdict:
+    """Refuse a solution whose source calls the library's answer; flag one that may hide a call."""
+    name = sheet["name"]
+    library, hiding = borrowed(code, name, given)
+    if library and verdict.status not in ("refused", "not attempted"):
+        verdict = nothing_handed_over(
+            sheet,
+            "The exercise asks you to write this yourself; your code uses "
+            f"{', '.join(library)}. If you think this is a mistake, tell your instructor.",
+            status="refused",
+        )
+        verdict.title = f"✗ {name}: refused, it uses the library's own"
+        verdict.flags.append("calls-reference")
+    if hiding:
+        verdict.flags.append(f"look-at-source:{'+'.join(hiding)[:60]}")
+    return verdict

@@ -1,0 +1,249 @@
+"""A closed room for a student's code: bubblewrap where there is one, process limits always.
+
+Inside there is no network, no other process, no classroom, no solutions and no exercises: only
+the system's and Python's files, `course_lib` and the student's side of `autograde`, all
+read-only, a small private /tmp, and one folder (the room) that is shared with the judge.
+Nothing that comes out of the room is trusted; `read_room_file` is how it is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+PROJECT = Path(__file__).resolve().parent.parent
+COURSE = Path("/course")  # where the sandbox sees course_lib and the student's side of autograde
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may use. Sizes in bytes, times in seconds."""
+
+    cell_seconds: int = 30
+    notebook_seconds: int = 600
+    memory: int = 3 << 30
+    processes: int = 80
+    room: int = 64 << 20
+    file: int = 32 << 20
+    message: int = 16 << 20  # one message from a kernel
+    cell_output: int = 8 << 20
+    notebook_output: int = 24 << 20
+
+
+def bubblewrap() -> str | None:
+    """The path of a bubblewrap that works here, or None."""
+    path = shutil.which("bwrap")
+    if path is None:
+        return None
+    probe = [path, "--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "true"]
+    works = subprocess.run(probe, capture_output=True, timeout=20, check=False).returncode == 0
+    return path if works else None
+
+
+NO_SANDBOX = """\
+WARNING: no working bubblewrap (bwrap) here, so students' code runs WITHOUT a sandbox: with limits
+on time and memory, but with your user's files and network in its reach. Do not grade
+submissions of people whom you do not trust this way. On Debian or Ubuntu:
+    apt-get install bubblewrap
+"""
+
+
+class Sandbox:
+    """A room on disk, and the commands that run inside it."""
+
+    def __init__(self, room: Path, limits: Limits, bwrap: str | None) -> None:
+        self.room, self.limits, self.bwrap = room, limits, bwrap
+        self.course = COURSE if bwrap else PROJECT
+
+    def command(self, argv: list[str]) -> list[str]:
+        """The command that runs `argv` inside."""
+        inside = [shutil.which("env") or "/usr/bin/env", "-i", *self._environment(), *argv]
+        if self.bwrap:
+            inside = [self.bwrap, *self._walls(), "--", *inside]
+        return [*self._prlimit(), *inside]
+
+    def _environment(self) -> list[str]:
+        values = {
+            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            "HOME": "/tmp" if self.bwrap else str(self.room),
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": str(self.course),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONSAFEPATH": "1",  # a file in the current folder never shadows a module
+            "IPYTHONDIR": "/tmp/ipython" if self.bwrap else str(self.room / "ipython"),
+            "MPLCONFIGDIR": "/tmp/matplotlib" if self.bwrap else str(self.room / "matplotlib"),
+            "NBGRADER_EXECUTION": "autograde",
+            "AUTOGRADE_ROOM": str(self.room),
+            # One thread: as many students side by side as there are cores, and a forked
+            # snapshot never waits for a thread pool that the fork left behind.
+            "OMP_NUM_THREADS": "1",
+            "MKL_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        return [f"{k}={v}" for k, v in values.items()]
+
+    def _prlimit(self) -> list[str]:
+        prlimit = shutil.which("prlimit")
+        if prlimit is None:
+            return []
+        limits = self.limits
+        return [prlimit, "--core=0", f"--fsize={limits.file}", f"--as={4 * limits.memory}", "--"]
+
+    def _walls(self) -> list[str]:
+        walls = ["--unshare-all", "--unshare-user", "--cap-drop", "ALL", "--die-with-parent"]
+        walls += ["--new-session", "--hostname", "sandbox"]
+        for folder in (
+            "/usr",
+            "/bin",
+            "/sbin",
+            "/lib",
+            "/lib32",
+            "/lib64",
+            "/etc/ld.so.cache",
+            "/etc/fonts",
+        ):
+            if os.path.islink(folder):
+                walls += ["--symlink", os.readlink(folder), folder]
+            elif os.path.exists(folder):
+                walls += ["--ro-bind", folder, folder]
+        walls += ["--proc", "/proc", "--dev", "/dev"]
+        walls += ["--size", str(self.limits.room * 4), "--tmpfs", "/tmp"]
+        for prefix in dict.fromkeys((sys.base_prefix, sys.prefix)):
+            if not Path(prefix).is_relative_to("/usr"):
+                walls += ["--ro-bind", prefix, prefix]
+        for installed in Path(sys.prefix).glob("lib/python*/site-packages/autograde"):
+            walls += ["--tmpfs", str(installed)]  # a copy that is not editable holds the exercises
+        student = COURSE / "autograde" / "student"
+        walls += ["--ro-bind", str(PROJECT / "course_lib"), str(COURSE / "course_lib")]
+        walls += ["--ro-bind", str(PROJECT / "autograde" / "student"), str(student)]
+        walls += ["--tmpfs", str(student / "public")]
+        init = "autograde/__init__.py"
+        walls += ["--ro-bind", str(PROJECT / init), str(COURSE / init)]
+        walls += ["--bind", str(self.room), str(self.room), "--chdir", "/tmp"]
+        return walls
+
+
+@contextlib.contextmanager
+def open_sandbox(limits: Limits) -> Iterator[Sandbox]:
+    """A sandbox with a fresh room, which is removed at the end."""
+    # Sockets live in the room, and their paths must stay under 108 characters.
+    room = Path(tempfile.mkdtemp(prefix="room-", dir="/tmp" if os.path.isdir("/tmp") else None))
+    try:
+        yield Sandbox(room, limits, bubblewrap())
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def read_room_file(path: Path, largest: int) -> bytes | None:
+    """A file that untrusted code may have made: None unless it is a plain file of modest size."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        fd = os.open(path, flags)
+    except OSError:
+        return None
+    with os.fdopen(fd, "rb") as file:
+        info = os.fstat(file.fileno())
+        if not stat.S_ISREG(info.st_mode) or info.st_size > largest:
+            return None
+        return file.read(largest)
+
+
+class Watchdog:
+    """Ends a process and all its children when they take too much memory, disk or processes."""
+
+    def __init__(self, pid: int, sandbox: Sandbox) -> None:
+        self.pid, self.sandbox = pid, sandbox
+        self.reason = ""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Watchdog:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(5)
+        self.kill()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.2):
+            self.reason = self._excess()
+            if self.reason:
+                self.kill()
+                return
+
+    def _excess(self) -> str:
+        limits = self.sandbox.limits
+        family = self._family()
+        if len(family) > limits.processes:
+            return f"more than {limits.processes} processes"
+        if sum(_memory(p) for p in family) > limits.memory:
+            return f"more than {limits.memory >> 20} MB of memory"
+        if _folder_size(self.sandbox.room) > limits.room:
+            return f"more than {limits.room >> 20} MB of files"
+        return ""
+
+    def _family(self) -> list[psutil.Process]:
+        try:
+            parent = psutil.Process(self.pid)
+            return [parent, *parent.children(recursive=True)]
+        except psutil.Error:
+            return []
+
+    def kill(self) -> None:
+        """End everything, now."""
+        for process in reversed(self._family()):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        with contextlib.suppress(OSError):
+            os.kill(self.pid, signal.SIGKILL)
+
+
+def _memory(process: psutil.Process) -> int:
+    """Proportional memory: pages shared by forked snapshots count once among them."""
+    try:
+        for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        with contextlib.suppress(psutil.Error):
+            return process.memory_info().rss
+    return 0
+
+
+def _folder_size(folder: Path) -> int:
+    total = 0
+    for count, (parent, _, files) in enumerate(os.walk(folder)):
+        for name in files:
+            with contextlib.suppress(OSError):
+                total += max(4096, os.lstat(os.path.join(parent, name)).st_size)
+        if count > 2000:
+            return 1 << 60
+    return total
+
+
+def run_inside(argv: list[str], sandbox: Sandbox, seconds: float) -> str:
+    """Run a command in the sandbox to its end; "" or the reason why it was ended."""
+    null = subprocess.DEVNULL
+    process = subprocess.Popen(sandbox.command(argv), stdin=null, stdout=null, stderr=null)
+    with Watchdog(process.pid, sandbox) as watchdog:
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            watchdog.kill()
+            process.wait(10)
+            return watchdog.reason or f"took more than {seconds:.0f} s"
+    return watchdog.reason

@@ -1,0 +1,91 @@
+"""Make exercises concrete: cases with inputs, expected values and each mistake's answers.
+
+A public sheet comes from a fixed seed and goes to students. A hidden sheet comes from the
+class's secret, exists only in the judge's memory, and never leaves it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autograde.spec import Case, Draw, Exercise, Lesson, Question
+from autograde.student.marking import Sheet
+from autograde.student.plain import pack
+from autograde.student.runner import CaseInputs, run_case
+
+PUBLIC = "public"
+
+
+def make_sheet(lesson: Lesson, task: Exercise | Question, secret: str | None = None) -> Sheet:
+    """The public sheet of a task, or with a secret the hidden one."""
+    if isinstance(task, Question):
+        return _question_sheet(task, public=secret is None)
+    cases = [
+        (case, _inputs(case, Draw(f"{lesson.name}/{task.name}/{k}/{draw}/{secret or PUBLIC}")))
+        for k, case in enumerate(task.cases)
+        for draw in range(case.draws if secret else 1)
+    ]
+    return {
+        "type": "exercise",
+        "name": task.name,
+        "points": task.points,
+        "forbidden": list(task.forbids or (task.name,)),
+        "hints": list(task.hints),
+        "picture": task.picture,
+        "cases": [_sheet_case(task, case, inputs) for case, inputs in cases],
+        "mistakes": [
+            {
+                "name": m.name,
+                "says": m.says,
+                "outcomes": [run_case(m.wrong, inputs) for _, inputs in cases],
+            }
+            for m in task.mistakes
+        ],
+    }
+
+
+def _inputs(case: Case, draw: Draw) -> CaseInputs:
+    init = pack(list(case.init(draw))) if case.init else None
+    return {"kind": case.kind, "inputs": pack(list(case.make(draw))), "init": init}
+
+
+def _sheet_case(task: Exercise, case: Case, inputs: CaseInputs) -> dict[str, Any]:
+    outcome = run_case(task.reference, inputs)
+    if outcome["status"] != "ok" or outcome["changed"]:
+        raise RuntimeError(f"{task.name}, case {case.probes!r}: the reference gave {outcome}")
+    return {
+        **inputs,
+        "probes": case.probes,
+        "core": case.core,
+        "dtype": case.dtype,
+        "rtol": case.rtol,
+        "atol": case.atol,
+        "numpy": task.numpy,
+        "names": list(task.names),
+        "expected": outcome["value"],
+    }
+
+
+def _question_sheet(task: Question, public: bool) -> Sheet:
+    sheet: Sheet = {
+        "type": "question",
+        "name": task.name,
+        "points": task.points,
+        "choices": task.letters,
+    }
+    if public:  # the form of an answer only: a student's machine holds no answers
+        return sheet
+    return {
+        **sheet,
+        "answer": task.answer,
+        "tolerance": task.tolerance,
+        "why": task.why,
+        "traps": [[trap, says] for trap, says in task.traps.items()],
+    }
+
+
+def case_inputs(sheet: Sheet) -> list[CaseInputs]:
+    """What may be handed to a student's process: inputs, and nothing about the answers."""
+    if sheet["type"] == "question":
+        return [{"kind": "value", "inputs": pack([]), "init": None}]
+    return [{k: case[k] for k in ("kind", "inputs", "init")} for case in sheet["cases"]]

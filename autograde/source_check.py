@@ -1,0 +1,182 @@
+"""Read a student's code without running it: does it call the answer, is it somebody else's?
+
+What is found here is refused (a call of the reference) or flagged for a person (a near copy).
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import io
+import re
+import tokenize
+from collections.abc import Iterable
+
+CLOSED = ("course_lib", "torchvision")
+OPEN = ("course_lib.draw", "course_lib.explore")  # pictures are for everybody
+HIDING = {"exec", "eval", "__import__", "import_module", "getattr", "compile", "globals"}
+COPY_LENGTH = 60  # tokens; shorter functions look alike by nature
+COPY_RATIO = 0.92
+
+
+def parse(code: str) -> ast.Module | None:
+    """The syntax tree of a cell, with IPython's own lines blanked; None if it is no Python."""
+    lines = ["pass" if re.match(r"\s*[%!?]", line) else line for line in code.splitlines()]
+    try:
+        return ast.parse("\n".join(lines))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _bindings(trees: Iterable[ast.Module]) -> dict[str, list[ast.AST]]:
+    """Every top-level name and the statements that bind it."""
+    bound: dict[str, list[ast.AST]] = {}
+    for tree in trees:
+        for node in tree.body:
+            names: list[str] = []
+            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+                names = [node.name]
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                names = [a.asname or a.name.split(".")[0] for a in node.names]
+            else:
+                names = [
+                    n.id
+                    for n in ast.walk(node)
+                    if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+                ]
+            for name in names:
+                bound.setdefault(name, []).append(node)
+    return bound
+
+
+def _closed(dotted: str) -> bool:
+    return dotted.split(".")[0] in CLOSED and not dotted.startswith(OPEN)
+
+
+def _names_library(node: ast.AST) -> bool:
+    text = node.value if isinstance(node, ast.Constant) else None
+    return isinstance(text, str) and len(text) < 200 and any(word in text for word in CLOSED)
+
+
+def _free_names(node: ast.AST) -> set[str]:
+    """Names that a statement takes from outside: in a function, not its own locals."""
+    loads = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        return loads
+    own = {a.arg for n in ast.walk(node) if isinstance(n, ast.arguments) for a in _arguments(n)}
+    own |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and not _loads(n)}
+    return loads - own | {n for g in ast.walk(node) if isinstance(g, ast.Global) for n in g.names}
+
+
+def _loads(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Load)
+
+
+def _arguments(node: ast.arguments) -> list[ast.arg]:
+    extra = [a for a in (node.vararg, node.kwarg) if a is not None]
+    return [*node.posonlyargs, *node.args, *node.kwonlyargs, *extra]
+
+
+def _chain(node: ast.AST) -> str:
+    """The dotted text of a name or of attributes of a name: "library.box_iou"; else ""."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
+
+
+def _aliases(nodes: Iterable[ast.AST]) -> dict[str, str]:
+    """What the imports among these nodes bind: local name -> dotted name."""
+    aliases: dict[str, str] = {}
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for a in node.names:
+                top = a.name.split(".")[0]
+                aliases[a.asname or top] = a.name if a.asname else top
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for a in node.names:
+                aliases[a.asname or a.name] = f"{node.module}.{a.name}"
+    return aliases
+
+
+def borrowed(
+    cells: list[str], name: str, given: frozenset[str] = frozenset()
+) -> tuple[list[str], list[str]]:
+    """What the definition of `name` uses of the library, over all the cells that it reaches.
+
+    given: cells that the instructor wrote; only their imports count.
+    Returns (the library's own `name` or its private parts, where used; names that could hide such
+    a use). Only what is used counts: an import elsewhere in the notebook is no crime, and the
+    library's box_iou inside one's own generalized_box_iou is none either.
+    """
+    trees = []
+    for code in cells:
+        tree = parse(code)
+        if tree is not None and code in given:
+            tree.body = [n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
+        trees += [tree] if tree is not None else []
+    bound = _bindings(trees)
+    outer = _aliases(n for nodes in bound.values() for n in nodes)
+    todo, seen = [name], {name}
+    library: set[str] = set()
+    hiding: set[str] = set()
+    while todo:
+        for node in bound.get(todo.pop(), []):
+            inside = list(ast.walk(node))
+            aliases = outer | _aliases(inside)
+            used = {c for n in inside if (c := _chain(n))}
+            used |= {a for n in inside for a in _aliases([n]).values()}
+            for text in used:
+                root, _, rest = text.partition(".")
+                full = ".".join(p for p in (aliases.get(root, root), rest) if p)
+                last = full.rpartition(".")[2]
+                if _closed(full) and (last in (name, "*") or last.startswith("_")):
+                    library.add(full)
+            free = _free_names(node)
+            hiding |= (free & HIDING) - bound.keys()
+            todo += free - seen
+            seen |= free
+            for n in inside:
+                if isinstance(n, ast.Attribute) and n.attr in HIDING:
+                    hiding.add(n.attr)
+                elif _names_library(n):
+                    hiding.add("library-name-in-text")
+    return sorted(library), sorted(hiding)
+
+
+def definition(cells: list[str], name: str) -> str:
+    """The source of the last definition of `name`, without its docstring; "" if there is none."""
+    for code in reversed(cells):
+        tree = parse(code)
+        for node in reversed(tree.body if tree else []):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
+                body = node.body
+                is_doc = isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
+                if is_doc and len(body) > 1:
+                    node.body = body[1:]
+                return ast.unparse(node)
+    return ""
+
+
+def tokens(code: str) -> list[str]:
+    """The tokens of a piece of code, with every number and text alike."""
+    out: list[str] = []
+    try:
+        for t in tokenize.generate_tokens(io.StringIO(code).readline):
+            if t.type == tokenize.NAME or t.type == tokenize.OP:
+                out.append(t.string)
+            elif t.type in (tokenize.NUMBER, tokenize.STRING):
+                out.append("0")
+    except (tokenize.TokenError, IndentationError):
+        return []
+    return out
+
+
+def near_copy(one: str, other: str) -> bool:
+    """Do two definitions share nearly all their tokens, names included? Short ones never count."""
+    a, b = tokens(one), tokens(other)
+    if min(len(a), len(b)) < COPY_LENGTH:
+        return False
+    match = difflib.SequenceMatcher(None, a, b, autojunk=False)
+    return match.quick_ratio() >= COPY_RATIO and match.ratio() >= COPY_RATIO

@@ -1,0 +1,1 @@
+"""The student's side: everything a learner's machine needs, and nothing that decides a grade."""

@@ -1,0 +1,215 @@
+"""Say what a check found: as plain text, and as HTML with a picture of the case that failed."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from typing import Any
+
+import torch
+
+from autograde.student.marking import CaseMark, Difference, Marks, Sheet, show_value
+from autograde.student.plain import PlainError, unpack
+
+Examples = list[tuple[str, str]]  # what an input is called, and its value as text
+
+
+def describe_inputs(case: dict[str, Any], difference: Difference) -> Examples:
+    """The inputs of a failed case; where one number of the answer is wrong, only what made it."""
+    try:
+        inputs = unpack(case["inputs"])
+    except PlainError:
+        return []
+    where, names = difference.where or (), case["names"]
+    focus = [x for x in inputs if torch.is_tensor(x) and x.ndim >= 2]
+    examples: Examples = []
+    axis = 0
+    for name, value in zip(names, inputs, strict=False):
+        if torch.is_tensor(value) and value.ndim >= 2 and where and len(value):
+            # [N, M] answers take row n from the first and m from the second; [N] or [N, 4]
+            # answers take row n from both.
+            pairwise = len(focus) == 2 and len(where) == 2
+            k = where[axis] if pairwise else where[0]
+            axis += 1
+            if k < len(value):
+                text = show_value(value[k]) if value[k].numel() <= 24 else _mask_text(value[k])
+                examples.append((f"{name}[{k}]", text))
+                continue
+        examples.append((name, show_value(value)))
+    return examples
+
+
+def _mask_text(mask: torch.Tensor) -> str:
+    return f"{mask.shape[0]}×{mask.shape[1]} mask with {int(mask.sum())} pixels set"
+
+
+def _case_line(mark: CaseMark) -> str:
+    d = mark.difference
+    if d is None:
+        return mark.probes
+    values = f"expected {d.expected}   got {d.got}" if d.expected and d.got else ""
+    return "   ".join(t for t in (mark.probes, values or d.says) if t)
+
+
+def by_probe(cases: list[CaseMark]) -> list[CaseMark]:
+    """One mark for each thing probed: the first failed draw, or any where all passed."""
+    first: dict[str, CaseMark] = {}
+    for mark in cases:
+        if mark.probes not in first or (first[mark.probes].passed and not mark.passed):
+            first[mark.probes] = mark
+    return list(first.values())
+
+
+def headline(name: str, marks: Marks) -> str:
+    """✓ box_iou: all 7 cases right"""
+    cases = by_probe(marks.cases)
+    right = sum(c.passed for c in cases)
+    match marks.status:
+        case "passed":
+            return f"✓ {name}: all {len(cases)} cases right"
+        case "not attempted":
+            return f"○ {name}: not attempted yet"
+        case "refused":
+            return f"✗ {name}: refused, it calls {', '.join(marks.library)}"
+        case _:
+            return f"✗ {name}: {right} of {len(cases)} cases right"
+
+
+def advice(name: str, marks: Marks, hints: int) -> list[str]:
+    """What to do next, a line each."""
+    if marks.status == "passed":
+        return []
+    if marks.status == "not attempted":
+        return ["Replace the line `raise NotImplementedError` with your code, then run this again."]
+    if marks.status == "refused":
+        return ["This exercise asks you to write it yourself, so the library's version is closed."]
+    lines = [f"→ {d}" for d in marks.diagnoses]
+    if any(m.core and not m.passed for m in marks.cases):
+        lines.append("A case marked * is the heart of the exercise: it earns nothing without it.")
+    if hints:
+        lines.append(f'hint("{name}") opens the first of {hints} hints.')
+    return lines
+
+
+def text_report(sheet: Sheet, marks: Marks) -> str:
+    """The report of a public check in plain text."""
+    name = sheet["name"]
+    lines = [headline(name, marks)]
+    if marks.status not in ("not attempted", "refused"):
+        for mark in by_probe(marks.cases):
+            sign = "✓" if mark.passed else "✗"
+            star = " *" if mark.core and not mark.passed else ""
+            lines.append(f"  {sign} {_case_line(mark)}{star}")
+            if mark.difference and mark is _shown(marks):
+                examples = describe_inputs(sheet["cases"][mark.index], mark.difference)
+                lines += [f"      {n} = {v}" for n, v in examples]
+    lines += [f"  {line}" for line in advice(name, marks, len(sheet["hints"]))]
+    return "\n".join(lines)
+
+
+def _shown(marks: Marks) -> CaseMark | None:
+    """The failed case that is shown in full: a core one if there is any."""
+    failed = sorted(marks.failed, key=lambda m: (not m.core, m.index))
+    return failed[0] if failed else None
+
+
+COLOURS = {"✓": "#009E73", "✗": "#D55E00", "○": "#0072B2"}
+
+
+def table_row(sign: str, cells: list[str]) -> str:
+    """A row of a report's table: a coloured sign, then cells of ready HTML."""
+    style = "padding:1px 14px 1px 0;text-align:left;vertical-align:top"
+    head = f'<td style="{style};color:{COLOURS[sign]};font-weight:bold">{sign}</td>'
+    rest = "".join(f'<td style="{style}">{cell}</td>' for cell in cells)
+    return f"<tr>{head}{rest}</tr>"
+
+
+def html_page(title: str, rows: list[str], notes: list[str], picture: str = "") -> str:
+    """The frame of every report: a coloured bar, a headline, a table, notes, a picture."""
+    colour = COLOURS.get(title[0], COLOURS["○"])
+    parts = [
+        f'<div style="border-left:4px solid {colour};padding:2px 12px;margin:4px 0;'
+        'font-family:sans-serif;line-height:1.5">',
+        f"<div><b>{html.escape(title)}</b></div>",
+    ]
+    if rows:
+        parts.append(
+            f'<table style="border-collapse:collapse;margin:4px 0">{"".join(rows)}</table>'
+        )
+    parts += [f'<div style="margin:3px 0">{_code(note)}</div>' for note in notes]
+    return "".join([*parts, picture, "</div>"])
+
+
+def _code(note: str) -> str:
+    """Escape, and set `what stands in backticks` as code."""
+    pieces = html.escape(note).split("`")
+    return "".join(f"<code>{p}</code>" if k % 2 else p for k, p in enumerate(pieces))
+
+
+def html_report(sheet: Sheet, marks: Marks) -> str:
+    """The report of a public check as HTML."""
+    rows, picture = [], ""
+    if marks.status not in ("not attempted", "refused"):
+        for mark in by_probe(marks.cases):
+            d = mark.difference
+            star = " <b>*</b>" if mark.core and d else ""
+            cells = [html.escape(mark.probes) + star]
+            if d and d.expected and d.got:
+                cells += [
+                    f"expected <b>{html.escape(d.expected)}</b>",
+                    f"got <b>{html.escape(d.got)}</b>",
+                ]
+            elif d:
+                cells.append(html.escape(d.says))
+            rows.append(table_row("✗" if d else "✓", cells))
+            if d and mark is _shown(marks):
+                case = sheet["cases"][mark.index]
+                given = "<br>".join(
+                    f"<code>{html.escape(n)} = {html.escape(v)}</code>"
+                    for n, v in describe_inputs(case, d)
+                )
+                rows.append(f'<tr><td></td><td colspan="3">{given}</td></tr>')
+                picture = draw_case(sheet.get("picture", ""), case, d)
+    notes = advice(sheet["name"], marks, len(sheet["hints"]))
+    return html_page(headline(sheet["name"], marks), rows, notes, picture)
+
+
+def draw_case(kind: str, case: dict[str, Any], difference: Difference) -> str:
+    """An <img> of the boxes or masks behind a wrong number; "" where there is nothing to draw."""
+    if not kind or not difference.where:
+        return ""
+    from matplotlib.figure import Figure  # slow to import: only where a picture is drawn
+
+    from course_lib.draw import PREDICTION, TRUTH, draw_boxes, draw_overlap
+
+    inputs = [x for x in unpack(case["inputs"]) if torch.is_tensor(x)]
+    where = difference.where
+    figure = Figure(figsize=(3.2, 2.4), dpi=130, layout="constrained")
+    ax = figure.add_subplot()
+    if kind == "boxes":
+        draw_boxes(None, inputs[0][where[0]][None].float(), ax=ax)
+        alt = f"the box {show_value(inputs[0][where[0]])}"
+    else:
+        first, second = inputs[0][where[0]], inputs[1][where[-1]]
+        names = (f"{case['names'][0]}[{where[0]}]", f"{case['names'][1]}[{where[-1]}]")
+        if kind == "pairs":
+            draw_overlap(first.float(), second.float(), ax=ax, names=names)
+            alt = f"{names[0]} {show_value(first)} and {names[1]} {show_value(second)}"
+        else:
+            from matplotlib.colors import to_rgb
+
+            a, b = first.bool()[..., None], second.bool()[..., None]
+            picture = torch.ones(*a.shape[:2], 3)
+            for mask, colour in ((a, TRUTH), (b, PREDICTION)):
+                tint = torch.tensor(to_rgb(colour))
+                picture = torch.where(mask, (picture + tint) / 2 if mask is b else tint, picture)
+            ax.imshow(picture.numpy())
+            alt = f"{names[0]} and {names[1]} as pixels"
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor="white")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return (
+        f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}" '
+        'width="320" style="border-radius:6px;margin:6px 0">'
+    )

@@ -1,0 +1,161 @@
+"""Run a student's function or class on the inputs of a case, and say plainly what came out.
+
+The runner knows no expected value. It runs beside the student's code, so nothing it reports is
+trusted: a forged report can only be compared with the right answer like any other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from autograde.student.plain import Packed, pack, unpack
+
+CASE_SECONDS = 10
+Outcome = dict[str, Any]
+# What one case hands over: {"inputs": packed list, "kind": "call" | "grad" | "value",
+#                           "init": packed list or None}
+CaseInputs = dict[str, Any]
+
+
+class TooSlow(BaseException):
+    """A case ran past its time. A BaseException, so that a bare `except Exception` lets it by."""
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Raise TooSlow in the main thread after `seconds`; no limit where signals cannot reach."""
+    usable = seconds and hasattr(signal, "setitimer")
+    if not usable or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: Any) -> None:
+        raise TooSlow
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds or 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+LIBRARY = ("course_lib.", "torchvision.")
+
+
+@contextlib.contextmanager
+def watch_library_calls(forbidden: tuple[str, ...]) -> Iterator[set[str]]:
+    """Collect the library functions that would be the answer and that the student's code calls.
+
+    forbidden: names of functions, e.g. "box_iou". Private functions of the library count, too;
+    what the library itself calls does not. The set holds names like "course_lib.boxes.box_iou".
+    """
+    seen: set[str] = set()
+
+    def module(frame: Any) -> str:
+        name = frame.f_globals.get("__name__", "") if frame else ""
+        return name if isinstance(name, str) else ""
+
+    def profile(frame: Any, event: str, _: Any) -> None:
+        if event != "call" or not module(frame).startswith(LIBRARY):
+            return
+        name = frame.f_code.co_name
+        private = name.startswith("_") and not name.startswith("__")
+        if (name in forbidden or private) and not module(frame.f_back).startswith(LIBRARY):
+            seen.add(f"{module(frame)}.{name}")
+
+    before = sys.getprofile()
+    sys.setprofile(profile if forbidden else before)
+    try:
+        yield seen
+    finally:
+        sys.setprofile(before)
+
+
+def _call(obj: Any, case: CaseInputs, inputs: list[Any]) -> Any:
+    if case.get("init") is not None:
+        obj = obj(*unpack(case["init"]))
+    if case["kind"] == "grad":
+        return _gradients(obj, inputs)
+    return obj(*inputs)
+
+
+def _gradients(obj: Callable[..., Any], inputs: list[Any]) -> list[torch.Tensor]:
+    """d(sum of the output)/d(input) for each float tensor among the inputs."""
+    leaves = [x.requires_grad_() for x in inputs if torch.is_tensor(x) and x.is_floating_point()]
+    total = obj(*inputs).sum()
+    grads = torch.autograd.grad(total, leaves, allow_unused=True)
+    return [torch.zeros_like(x) if g is None else g for x, g in zip(leaves, grads, strict=True)]
+
+
+def run_case(
+    obj: Any,
+    case: CaseInputs,
+    forbidden: tuple[str, ...] = (),
+    seconds: float | None = None,
+) -> Outcome:
+    """Run one case.
+
+    Returns {"status": "ok" | "error" | "not attempted" | "too slow", "value": packed,
+    "error": "TypeError: …", "changed": indices of inputs that the call changed,
+    "library": names of forbidden library functions that were entered}.
+    """
+    if case["kind"] == "value":
+        return {"status": "ok", "value": pack(obj), "changed": [], "library": []}
+    inputs = unpack(case["inputs"])
+    before = copy.deepcopy(inputs)
+    outcome: Outcome = {"status": "ok", "value": {"kind": "none"}, "changed": [], "library": []}
+    try:
+        with watch_library_calls(forbidden) as seen, time_limit(seconds):
+            value = _call(obj, case, inputs)
+        outcome["value"] = pack(value)
+    except NotImplementedError:
+        outcome["status"] = "not attempted"
+    except TooSlow:
+        outcome["status"] = "too slow"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a student's sys.exit() is an error of the student's
+        outcome["status"] = "error"
+        outcome["error"] = f"{type(error).__name__}: {str(error)[:400]}"
+    outcome["library"] = sorted(seen)[:10]
+    with contextlib.suppress(Exception):
+        outcome["changed"] = [
+            k for k, (x, y) in enumerate(zip(inputs, before, strict=True)) if not _same(x, y)
+        ]
+    return outcome
+
+
+def _same(x: Any, y: Any) -> bool:
+    if torch.is_tensor(x):
+        return x.shape == y.shape and bool(torch.equal(x.detach(), y.detach()))
+    return bool(x == y)
+
+
+def run_cases(
+    obj: Any, cases: list[CaseInputs], forbidden: tuple[str, ...] = (), seconds: float | None = None
+) -> Iterator[Outcome]:
+    """Outcomes in the order of the cases, each as soon as it is there."""
+    for case in cases:
+        yield run_case(obj, case, forbidden, seconds)
+
+
+def silence() -> None:
+    """Send everything this process prints to nowhere (a forked judge must not speak)."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process
+
+
+__all__ = ["CaseInputs", "Outcome", "Packed", "TooSlow", "run_case", "run_cases", "silence"]

@@ -1,0 +1,66 @@
+"""Look at a submitted file before anything opens it."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+LARGEST = 20 << 20  # bytes of a submitted notebook; nobody writes 20 MB by hand
+
+
+class BrokenSubmission(Exception):
+    """A submission that cannot be graded; the message says why, for student and instructor."""
+
+
+def look_at(file: Path, submitted: Path) -> None:
+    """Raise BrokenSubmission unless `file` is a plain file of modest size inside `submitted`."""
+    if not os.path.lexists(file):
+        found = sorted(p.name for p in file.parent.iterdir()) if file.parent.is_dir() else []
+        others = [n for n in found if n.endswith(".ipynb")]
+        if others:
+            raise BrokenSubmission(
+                f"no file {file.name}; found {', '.join(others[:3])} instead. "
+                f"Rename the notebook to {file.name} and hand in again"
+            )
+        raise BrokenSubmission(f"no file {file.name} was handed in")
+    for part in (file, *file.parents):
+        if part == submitted:
+            break
+        if part.is_symlink():
+            raise BrokenSubmission(f"{part.name} is a link, not a file: hand in the file itself")
+    info = file.lstat()
+    if not stat.S_ISREG(info.st_mode):
+        raise BrokenSubmission(f"{file.name} is not a plain file")
+    if info.st_size > LARGEST:
+        raise BrokenSubmission(
+            f"{file.name} has {info.st_size >> 20} MB, more than {LARGEST >> 20} MB: "
+            "clear the outputs, save, and hand in again"
+        )
+
+
+def read_submission(file: Path, submitted: Path) -> NotebookNode:
+    """The notebook in `file`, or BrokenSubmission with the reason."""
+    look_at(file, submitted)
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BrokenSubmission(
+            f"{file.name} is no whole notebook file ({type(error).__name__}): "
+            "was the upload cut off? Hand in again"
+        ) from None
+    try:
+        notebook = nbformat.reads(json.dumps(data), as_version=4)
+        cells = notebook.cells
+        for cell in cells:
+            cell["cell_type"], cell["source"], cell["metadata"].get("x")
+    except Exception as error:  # a hostile file may break the reader in any way
+        raise BrokenSubmission(
+            f"{file.name} is JSON but no Jupyter notebook ({type(error).__name__}). "
+            "Open it in JupyterLab, save, and hand in again"
+        ) from None
+    return notebook
