@@ -10,14 +10,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from autograde.build import LessonError, build, build_solved, write_public_sheets
-from autograde.bundle import bundle
 from autograde.classroom import Classroom
-from autograde.demo import make_class
 from autograde.exercises import LESSONS, find_lesson
-from autograde.grading import grade, print_table
 from autograde.sandbox import NO_SANDBOX, PROJECT, bubblewrap
-from autograde.trial import try_file
+from autograde.spec import LessonError
+
+# nbgrader takes seconds to import: each command imports only what it needs.
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,6 +32,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _build(args: argparse.Namespace, console: Console) -> int:
+    from autograde.build import build, build_solved, write_public_sheets
+
     classroom = Classroom(args.classroom)
     for lesson in args.lessons or LESSONS:
         write_public_sheets(lesson)
@@ -45,6 +45,8 @@ def _build(args: argparse.Namespace, console: Console) -> int:
 
 
 def _grade(args: argparse.Namespace, console: Console) -> int:
+    from autograde.grading import grade, print_table
+
     classroom, lessons = Classroom(args.classroom), args.lessons or list(LESSONS)
     grades = grade(classroom, lessons, args.workers, console)
     if not grades:
@@ -64,6 +66,8 @@ def _grade(args: argparse.Namespace, console: Console) -> int:
 
 
 def _demo(args: argparse.Namespace, console: Console) -> int:
+    from autograde.demo import make_class
+
     classroom = Classroom(args.classroom)
     count = make_class(classroom)
     console.print(f"{count} submissions in {classroom.submitted}; now: python -m autograde grade")
@@ -71,6 +75,8 @@ def _demo(args: argparse.Namespace, console: Console) -> int:
 
 
 def _try(args: argparse.Namespace, console: Console) -> int:
+    from autograde.trial import try_file
+
     if not args.file.is_file():
         raise FileNotFoundError(f"there is no file {args.file}; name a Python file to judge")
     if bubblewrap() is None:
@@ -89,6 +95,8 @@ def _try(args: argparse.Namespace, console: Console) -> int:
 
 
 def _bundle(args: argparse.Namespace, console: Console) -> int:
+    from autograde.bundle import bundle
+
     names = bundle(args.lessons or list(LESSONS), args.out)
     console.print(f"{args.out}: {len(names)} files, {args.out.stat().st_size / 1e6:.1f} MB")
     return 0

@@ -23,15 +23,11 @@ from autograde.exercises import find_lesson
 from autograde.nbgrader_setup import configure
 from autograde.sandbox import PROJECT
 from autograde.sheets import make_sheet
-from autograde.spec import Lesson, Question
+from autograde.spec import Lesson, LessonError, Question
 
 SOLUTIONS = PROJECT / "solutions"
 LESSONS = PROJECT / "lessons"
 PUBLIC = PROJECT / "autograde" / "student" / "public"
-
-
-class LessonError(ValueError):
-    """A lesson's source does not fit its exercises."""
 
 
 def nbgrader_api(classroom: Classroom, release: Path) -> NbGraderAPI:

@@ -122,7 +122,7 @@ def _with_ids(cells: list[NotebookNode]) -> list[NotebookNode]:
 
 _STYLES = CSSSanitizer(
     allowed_css_properties=[
-        *("border", "border-collapse", "border-left", "border-radius", "color", "background"),
+        *("border", "border-collapse", "border-left", "border-radius", "color"),
         *("font-family", "font-size", "font-weight", "line-height", "margin", "max-width"),
         *("padding", "text-align", "vertical-align", "width", "height", "background-color"),
     ]

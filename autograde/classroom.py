@@ -6,9 +6,10 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nbformat
-from nbformat import NotebookNode
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Classroom:
             raise FileNotFoundError(
                 f"there is no {file}; make it with: python -m autograde build {lesson}"
             )
+        import nbformat  # slow to import, and most uses of a classroom need no notebook
+
         return nbformat.read(file, as_version=4)
 
     def submission(self, student: str, lesson: str) -> Path:

@@ -6,6 +6,7 @@ import ast
 import copy
 import inspect
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ class Sample:
     def __init__(self, released: NotebookNode, source: NotebookNode) -> None:
         self.released = released
         self.answers = {
-            name: cell.source
+            name: re.sub(r" *### (BEGIN|END) SOLUTION\n?", "", cell.source)
             for cell in source.cells
             if (name := grade_id(cell)) and cell.metadata.nbgrader.solution
         }
@@ -158,18 +159,18 @@ CLASS: tuple[Student, ...] = (
     Student(
         "half-done", 9, lambda s: s.only(["box_convert", "box_area", "box_iou", "mask_iou"])
     ),
-    Student("mistake-clamp", 8, lambda s: s.replaced("box_iou", ".clamp(min=0)", "")),
+    Student("mistake-clamp", 10, lambda s: s.replaced("box_iou", ".clamp(min=0)", "")),
     Student(
         "mistake-plus-one",
-        8,
+        9,
         lambda s: s.replaced("box_iou", "bottom_right - top_left)", "bottom_right - top_left + 1)"),
     ),
-    Student("mistake-xywh", 7, lambda s: s.solved(box_area=XYWH)),
+    Student("mistake-xywh", 8, lambda s: s.solved(box_area=XYWH)),
     Student("mistake-sign", 19, lambda s: s.replaced("iou_loss", "return -iou", "return iou")),
     Student("answers-only", 4, lambda s: s.only(QUESTIONS)),
     Student("hostile-oneliner", 0, lambda s: s.with_line(ONE_LINER)),
     Student("hostile-patcher", 0, lambda s: s.with_line(PATCHER)),
-    Student("hostile-liar", 6, lambda s: s.solved(box_iou=LIAR)),
+    Student("hostile-liar", 9, lambda s: s.solved(box_iou=LIAR)),
     Student("hostile-snooper", 20, lambda s: s.with_line(SNOOPER, solve=True)),
     Student("hostile-script", 20, lambda s: s.with_line(SCRIPT, solve=True)),
     Student("hostile-killer", 20, lambda s: s.with_line("import os; os._exit(0)", solve=True)),

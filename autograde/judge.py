@@ -14,7 +14,7 @@ import sys
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from autograde.student.marking import KINDS, CaseMark, Sheet, mark
+from autograde.student.marking import KINDS, CaseMark, Sheet, mark, plain_number
 from autograde.student.plain import PlainError, unpack
 from autograde.student.report import by_probe, headline, html_page, table_row
 from autograde.student.runner import Outcome
@@ -181,11 +181,7 @@ def judge_question(sheet: Sheet, outcomes: list[Outcome], reason: str = "") -> V
 def _answers(given: Any, answer: Any, sheet: Sheet) -> bool:
     if sheet["choices"]:
         return isinstance(given, str) and given.strip().upper() == answer
-    if hasattr(given, "item") and getattr(given, "size", None) is not None:
-        try:
-            given = given.item()
-        except (ValueError, RuntimeError):
-            return False
-    if isinstance(given, bool) or not isinstance(given, int | float):
+    number = plain_number(given)
+    if number is None:
         return False
-    return math.isclose(given, answer, rel_tol=0, abs_tol=sheet["tolerance"])
+    return math.isclose(number, answer, rel_tol=0, abs_tol=sheet["tolerance"])

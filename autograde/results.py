@@ -24,6 +24,8 @@ from autograde.source_check import borrowed
 from autograde.spec import Exercise
 from autograde.student.marking import Sheet
 
+DECIDING = ("cells", "execution", "judge", "results", "sandbox", "sheets", "source_check", "spec")
+
 
 @dataclass
 class Result:
@@ -45,8 +47,7 @@ def hidden_sheets(lesson: str, secret: str) -> dict[str, Sheet]:
 def _machinery() -> str:
     """A hash of the code and the versions that decide a result."""
     digest = hashlib.sha256()
-    modules = ["cells", "execution", "judge", "results", "sandbox", "sheets", "source_check", "spec"]
-    files = [PROJECT / "autograde" / f"{name}.py" for name in modules]
+    files = [PROJECT / "autograde" / f"{name}.py" for name in DECIDING]
     for folder in ("autograde/student", "autograde/exercises", "course_lib"):
         files += sorted((PROJECT / folder).rglob("*.py"))
     for file in files:

@@ -61,6 +61,7 @@ def _sheet_case(task: Exercise, case: Case, inputs: CaseInputs) -> dict[str, Any
         "rtol": case.rtol,
         "atol": case.atol,
         "numpy": task.numpy,
+        "rows": task.rows,
         "names": list(task.names),
         "expected": outcome["value"],
     }
@@ -72,6 +73,7 @@ def _question_sheet(task: Question, public: bool) -> Sheet:
         "name": task.name,
         "points": task.points,
         "choices": task.letters,
+        "between": list(task.between) if task.between else None,
     }
     if public:  # the form of an answer only: a student's machine holds no answers
         return sheet

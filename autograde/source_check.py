@@ -120,6 +120,9 @@ def borrowed(
     outer = _aliases(n for nodes in bound.values() for n in nodes)
     todo, seen = [name], {name}
     library: set[str] = set()
+    if name not in bound:  # then `from course_lib.boxes import *` may have brought it
+        library |= {f"{m.removesuffix('.*')}.{name}" for m in outer.values() if m.endswith(".*")}
+        library = {d for d in library if _closed(d)}
     hiding: set[str] = set()
     while todo:
         for node in bound.get(todo.pop(), []):

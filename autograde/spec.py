@@ -10,6 +10,10 @@ from typing import Any, Literal
 import torch
 
 
+class LessonError(ValueError):
+    """A lesson's source does not fit its exercises."""
+
+
 class Draw:
     """Random inputs for a case, the same for the same seed on every machine."""
 
@@ -74,6 +78,7 @@ class Exercise:
     names: what the inputs are called, for messages.
     forbids: library functions that would be the answer itself; by default the one of its name.
     numpy: whether a numpy array is accepted as an answer.
+    rows: whether the numbers of an answer's row belong together, as a box's four do.
     picture: how a failed case is drawn; "boxes" for pairs of xyxy boxes.
     """
 
@@ -86,6 +91,7 @@ class Exercise:
     hints: tuple[str, ...]
     forbids: tuple[str, ...] = ()
     numpy: bool = True
+    rows: bool = False
     picture: Literal["boxes", "pairs", "masks", ""] = ""
 
 
@@ -95,6 +101,7 @@ class Question:
 
     answer: a number; or the letter of a choice.
     choices: how many lettered choices there are; 0 for a number.
+    between: the range in which a number can lie at all, e.g. (0, 1) for an IoU.
     why: the explanation, shown after grading.
     """
 
@@ -104,6 +111,7 @@ class Question:
     why: str
     choices: int = 0
     tolerance: float = 1e-3
+    between: tuple[float, float] | None = None
     traps: dict[float | str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

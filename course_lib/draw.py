@@ -173,7 +173,7 @@ class Picture:
         data = base64.b64encode(self.data).decode()
         return (
             f'<figure style="margin:0.5em 0;padding:10px;max-width:{self.width + 20}px;'
-            'box-sizing:border-box;background:#fff;border-radius:8px;">'
+            'box-sizing:border-box;background-color:#fff;border-radius:8px;">'
             f'<img alt="{html.escape(self.alt)}" src="data:{self.mime};base64,{data}" '
             f'width="{self.width}" style="max-width:100%;height:auto;display:block;margin:0 auto">'
             '<figcaption style="color:#333;font-size:0.9em;line-height:1.4;margin-top:6px">'

@@ -64,12 +64,14 @@ astronaut, coffee = data.astronaut(), data.coffee()
 #
 # 1. Shift box B until you would call it *half right*. What is the IoU? Most people are surprised how low it is.
 # 2. Press **nested**. The small box lies wholly inside the face. Is that a good detection?
-# 3. Press **apart** and move the box even further away. IoU does not care. One of the other numbers does. You will build that one, too.
+# 3. Press **apart**, then bring B back towards A without touching it. IoU does not notice. One of the other numbers does. You will build that one, too.
 
 # %%
 iou_figure()
 
 # %% [markdown]
+# (Half right is an IoU of 1/3 for a box of the same size that covers half: the union grows as well. And a nested box that covers a third of the face has an IoU of a third, however neatly it sits inside.)
+#
 # How good is good? Here are three detections of the same face. A rule of thumb: 0.4 is poor, 0.7 is good, 0.9 is excellent; nobody draws two boxes by hand that agree much better than that.
 
 # %%
@@ -131,7 +133,6 @@ draw.show(
 #
 # Your function gets boxes of shape [N, 4] and the names of two formats. Every pair can come: nine in all, but you need far fewer pieces of code than that. Make new tensors; leave the caller's boxes as they are.
 
-
 # %% solve="box_convert"
 def box_convert(boxes, in_fmt, out_fmt):
     """Convert boxes [N, 4] from in_fmt to out_fmt: "xyxy", "xywh" or "cxcywh"."""
@@ -148,7 +149,6 @@ def box_convert(boxes, in_fmt, out_fmt):
     return torch.stack([a, b, c, d], dim=-1)
     ### END SOLUTION
 
-
 # %% check="box_convert"
 check("box_convert", box_convert)
 
@@ -156,13 +156,11 @@ check("box_convert", box_convert)
 # A friend sends you annotations of this photograph as `cxcywh`. Your function puts them where they belong:
 
 # %%
-annotations = torch.tensor(
-    [
-        [284.0, 100.0, 228.0, 172.0],
-        [276.0, 214.0, 404.0, 340.0],
-        [348.0, 238.0, 76.0, 182.0],
-    ]
-)
+annotations = torch.tensor([
+    [284.0, 100.0, 228.0, 172.0],
+    [276.0, 214.0, 404.0, 340.0],
+    [348.0, 238.0, 76.0, 182.0],
+])
 things = box_convert(annotations, "cxcywh", "xyxy")
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 draw.draw_boxes(coffee, things, labels=["cup", "saucer", "spoon"], ax=ax)
@@ -179,7 +177,6 @@ draw.show(
 #
 # From here on every function works on *many* boxes: [N, 4] in, [N] out. `boxes[:, 0]` is the left edge of every box at once. The line for other formats is written already: it uses your own `box_convert`.
 
-
 # %% solve="box_area"
 def box_area(boxes, fmt="xyxy"):
     """Areas [N] of boxes [N, 4] in square pixels."""
@@ -188,7 +185,6 @@ def box_area(boxes, fmt="xyxy"):
     ### BEGIN SOLUTION
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     ### END SOLUTION
-
 
 # %% check="box_area"
 check("box_area", box_area)
@@ -255,8 +251,9 @@ left1, left2 = torch.tensor([0.0, 5.0]), torch.tensor([2.0, 3.0, 9.0])
 print(torch.maximum(left1[:, None], left2[None, :]))  # 2 rows, 3 columns: the larger of each pair
 
 # %% [markdown]
-# Two boxes without any area have no union, and 0/0 is not a number. By agreement their IoU is 0. Loops over pairs are right, too; broadcasting is about a thousand times faster.
-
+# Two boxes without any area have no union, and 0/0 is not a number. By agreement their IoU is 0. Loops over pairs are right, too; broadcasting is hundreds of times faster.
+#
+# One rule from here on: compute with tensors from end to end, without `.tolist()`, `.item()` or numpy. Later these functions become losses, and a gradient must be able to flow through them. The last case of the check tries that.
 
 # %% solve="box_iou"
 def box_iou(boxes1, boxes2, fmt="xyxy"):
@@ -271,7 +268,6 @@ def box_iou(boxes1, boxes2, fmt="xyxy"):
     return torch.where(union > 0, intersection / union.clamp(min=1e-9), 0)
     ### END SOLUTION
 
-
 # %% check="box_iou"
 check("box_iou", box_iou)
 
@@ -279,22 +275,18 @@ check("box_iou", box_iou)
 # Now use it as a detector would: five detections, three true objects. Whose is whose?
 
 # %%
-truth = torch.tensor(
-    [
-        [170.0, 52.0, 280.0, 192.0],
-        [285.0, 338.0, 507.0, 510.0],
-        [360.0, 0.0, 440.0, 290.0],
-    ]
-)
-found = torch.tensor(
-    [
-        [155.0, 40.0, 272.0, 186.0],
-        [300.0, 350.0, 512.0, 505.0],
-        [372.0, 10.0, 450.0, 250.0],
-        [40.0, 180.0, 360.0, 510.0],
-        [170.0, 90.0, 215.0, 120.0],
-    ]
-)
+truth = torch.tensor([
+    [170.0, 52.0, 280.0, 192.0],
+    [285.0, 338.0, 507.0, 510.0],
+    [360.0, 0.0, 440.0, 290.0],
+])
+found = torch.tensor([
+    [155.0, 40.0, 272.0, 186.0],
+    [300.0, 350.0, 512.0, 505.0],
+    [372.0, 10.0, 450.0, 250.0],
+    [40.0, 180.0, 360.0, 510.0],
+    [170.0, 90.0, 215.0, 120.0],
+])
 table = box_iou(found, truth)
 names = ["face", "helmet", "shuttle"]
 fig, (left, right) = plt.subplots(
@@ -348,7 +340,6 @@ draw.show(
 #
 # N masks against M masks, each [H, W] of `True` and `False`; the answer is [N, M]. Two empty masks have IoU 0.
 
-
 # %% solve="mask_iou"
 def mask_iou(masks1, masks2):
     """IoU [N, M] of every mask in masks1 [N, H, W] with every mask in masks2 [M, H, W]."""
@@ -358,7 +349,6 @@ def mask_iou(masks1, masks2):
     union = rows1.sum(1)[:, None] + rows2.sum(1)[None, :] - intersection
     return torch.where(union > 0, intersection / union.clamp(min=1), 0).float()
     ### END SOLUTION
-
 
 # %% check="mask_iou"
 check("mask_iou", mask_iou)
@@ -379,7 +369,7 @@ for ax, (name, guess) in zip(axes, guesses.items()):
     ax.set(title=f"{name}: mask IoU {value:.2f}", xticks=[], yticks=[])
 draw.show(
     fig,
-    "The saucer's mask (blue) against two guesses (orange-red). "
+    "A rough mask of the saucer (blue) against two guesses (orange-red). "
     "A box round an ellipse can reach at most π/4 ≈ 0.79.",
     "A saucer outlined as an ellipse, compared with a shifted ellipse and with a rectangle.",
 )
@@ -424,7 +414,7 @@ draw.draw_overlap(A, B, ax=ax, enclosing=True)
 draw.show(
     fig,
     "|C| = 12 and the union is 8, so a third of C is empty: GIoU = 0 − 4/12 = −1/3.",
-    "Two squares of side 2 with a gap of 2 between them, and the dashed box of 6 by 2 that encloses both.",
+    "Two squares of side 2 with a gap of 2, and the dashed box of 6 by 2 that encloses both.",
 )
 
 # %% [markdown]
@@ -432,8 +422,7 @@ draw.show(
 #
 # **By hand first**: check the numbers under the picture. Then try A = (0, 0, 4, 4) and B = (2, 2, 6, 6) again: C is (0, 0, 6, 6), the union 28, so GIoU = 1/7 − 8/36 ≈ −0.079. Overlapping boxes can have a negative GIoU.
 #
-# C begins at the smaller left edge and ends at the larger right edge. You need the union itself here, not only the IoU.
-
+# C begins at the smaller left edge and ends at the larger right edge. You need the union itself here, not only the IoU. (No `eps` is needed: the box around two real boxes always has an area.)
 
 # %% solve="generalized_box_iou"
 def generalized_box_iou(boxes1, boxes2):
@@ -447,16 +436,14 @@ def generalized_box_iou(boxes1, boxes2):
     return iou - (enclosing - union) / enclosing
     ### END SOLUTION
 
-
 # %% check="generalized_box_iou"
 check("generalized_box_iou", generalized_box_iou)
 
 # %% [markdown]
 # Now let your two functions teach. A box starts far from the face, and we simply walk downhill on 1 − IoU and on 1 − GIoU:
 
-
 # %%
-def walk(similarity, start, goal, steps=400):
+def walk(similarity, start, goal, steps=800):
     """Move a box downhill on 1 - similarity; returns the boxes on the way [steps, 4]."""
     box = start.clone().requires_grad_()
     optimizer = torch.optim.Adam([box], lr=2.0)
@@ -479,15 +466,17 @@ for ax, (name, similarity) in zip(axes, losses.items()):
     path = walk(similarity, start, face)
     both = torch.stack([face, path[-1]])
     draw.draw_boxes(astronaut, both, colors=[draw.TRUTH, draw.PREDICTION], ax=ax)
-    for x1, y1, x2, y2 in path[::20].tolist():
+    trail = path[:320:40].tolist()
+    for k, (x1, y1, x2, y2) in enumerate(trail):  # the later, the stronger
         corners = [x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1]
-        ax.plot(*corners, color=draw.PREDICTION, lw=0.8, alpha=0.6)
+        ax.plot(*corners, color=draw.PREDICTION, lw=1.2, alpha=0.15 + 0.7 * k / len(trail))
+    ax.set(xlim=(0, 512), ylim=(512, 0))
     end = library.box_iou(path[-1:], face[None]).item()
     ax.set_title(f"downhill on {name}: ends at IoU {end:.2f}")
 draw.show(
     fig,
     "With IoU the box never moves: there is no slope to follow. "
-    "With GIoU it stretches until it reaches the face, then slowly draws itself in.",
+    "With GIoU it stretches until it reaches the face, then draws itself in (early boxes are pale).",
     "Two portraits. On the left the detected box stays where it began. "
     "On the right a trail of boxes leads to the face.",
 )
@@ -495,7 +484,7 @@ draw.show(
 # %% [markdown]
 # ## Nearer the centre, and of the right shape
 #
-# Look at the trail: GIoU makes the box *grow* before it comes. And once one box lies inside the other, C is the larger box itself and GIoU equals IoU: it no longer says in which direction to move.
+# Look at the trail: the box grows until it covers the face, and only then shrinks. While it covers the face, C is the box itself and GIoU equals IoU: it no longer says in which *direction* to move.
 #
 # **DIoU** (Zheng et al., 2020) adds what a person would say: *your centre is too far to the left*. With $d$ the distance of the two centres and $c$ the diagonal of the enclosing box,
 #
@@ -527,7 +516,6 @@ draw.show(
 #
 # Squares only: no root is needed. (`eps` is there in case both boxes are the same point.)
 
-
 # %% solve="distance_box_iou"
 def distance_box_iou(boxes1, boxes2, eps=1e-7):
     """DIoU [N, M] of every box in boxes1 [N, 4] with every box in boxes2 [M, 4]."""
@@ -539,7 +527,6 @@ def distance_box_iou(boxes1, boxes2, eps=1e-7):
     diagonal = ((bottom_right - top_left) ** 2).sum(dim=-1)  # [N, M], squared
     return box_iou(boxes1, boxes2) - distance / (diagonal + eps)
     ### END SOLUTION
-
 
 # %% check="distance_box_iou"
 check("distance_box_iou", distance_box_iou)
@@ -553,10 +540,9 @@ check("distance_box_iou", distance_box_iou)
 #
 # $v$ is 0 for equal shapes and approaches 1 for a lying needle against a standing one. $\alpha$ keeps it quiet while the boxes hardly overlap: first come near, then take shape.
 #
-# **By hand first.** A = (0, 0, 2, 2) and B = (0, 0, 2, 1): $w/h$ is 1 and 2. arctan 1 ≈ 0.785, arctan 2 ≈ 1.107, so $v ≈ 0.405 · 0.1035 ≈ 0.042$. IoU = 0.5, $α ≈ 0.042/0.542 ≈ 0.077$: CIoU ≈ DIoU − 0.003.
+# **By hand first.** A = (0, 0, 4, 4) and B = (0, 0, 4, 1): $w/h$ is 1 and 4. arctan 1 ≈ 0.785, arctan 4 ≈ 1.326, so $v ≈ 0.405 · 0.292 ≈ 0.118$. IoU = 4/16, $α ≈ 0.118/(0.75 + 0.118) ≈ 0.136$, and CIoU ≈ DIoU − 0.016 ≈ 0.164.
 #
 # In the paper $\alpha$ is a weight and not something to learn from: compute it inside `with torch.no_grad():`. `eps` keeps the divisions safe.
-
 
 # %% solve="complete_box_iou"
 def complete_box_iou(boxes1, boxes2, eps=1e-7):
@@ -572,12 +558,11 @@ def complete_box_iou(boxes1, boxes2, eps=1e-7):
     return diou - alpha * v
     ### END SOLUTION
 
-
 # %% check="complete_box_iou"
 check("complete_box_iou", complete_box_iou)
 
 # %% [markdown]
-# All four, side by side, from the same unlucky start:
+# All four from the same unlucky start:
 
 # %%
 family = {
@@ -590,13 +575,15 @@ colours = [draw.OVERLAP, draw.ENCLOSING, draw.PREDICTION, draw.TRUTH]
 fig, ax = plt.subplots(figsize=(6.4, 3), layout="constrained")
 for (name, similarity), colour, style in zip(family.items(), colours, ["-", "--", "-", ":"]):
     path = walk(similarity, start, face)
-    ax.plot(library.box_iou(path, face[None])[:, 0], color=colour, ls=style, lw=2.5, label=name)
+    iou = library.box_iou(path, face[None])[:400, 0]
+    ax.plot(iou, color=colour, ls=style, lw=2.5, label=name)
 ax.set(xlabel="step", ylabel="IoU with the face", ylim=(-0.03, 1.03))
 ax.legend(frameon=False)
 draw.show(
     fig,
-    "How fast each loss brings the box home. IoU never starts.",
-    "IoU with the face over 400 steps: a flat line at 0 for IoU, rising curves for GIoU, DIoU and CIoU.",
+    "How fast each loss brings the box home. IoU never starts, and DIoU overtakes GIoU. "
+    "CIoU lies on DIoU: shape is not the problem of this box.",
+    "IoU with the face over 400 steps: a flat line at 0 for IoU; DIoU and CIoU rise before GIoU.",
 )
 
 # %% [markdown]
@@ -606,7 +593,7 @@ draw.show(
 #
 # $$L = -\ln \text{IoU}.$$
 #
-# Near a perfect fit it behaves like 1 − IoU. For a bad fit it is far stricter, and it does not care whether the object is large or small. The old way, squared errors of four coordinates, did.
+# Near a perfect fit it behaves like 1 − IoU. For a bad fit it is far stricter. And a large object counts no more than a small one, as it did when detectors were trained on squared errors of four coordinates.
 
 # %%
 values = torch.linspace(0.01, 1, 200)
@@ -628,7 +615,6 @@ draw.show(
 #
 # **By hand first.** IoU = 1/7 costs ln 7 ≈ 1.946. IoU = 1 costs 0. IoU = 0 would cost infinity, so keep IoU at `eps` or above before you take the logarithm: then it costs −ln 1e-7 ≈ 16.1.
 
-
 # %% solve="iou_loss"
 def iou_loss(boxes1, boxes2, eps=1e-7):
     """-ln(IoU) [N] of each pair: predicted boxes1 [N, 4] against targets boxes2 [N, 4]."""
@@ -636,7 +622,6 @@ def iou_loss(boxes1, boxes2, eps=1e-7):
     iou = torch.diagonal(box_iou(boxes1, boxes2))
     return -iou.clamp(min=eps).log()
     ### END SOLUTION
-
 
 # %% check="iou_loss"
 check("iou_loss", iou_loss)
@@ -654,6 +639,7 @@ cases = {
     "nested, in the middle": ([0, 0, 10, 10], [2.5, 2.5, 7.5, 7.5]),
     "apart": ([0, 0, 10, 10], [30, 0, 40, 10]),
     "far apart": ([0, 0, 10, 10], [300, 0, 310, 10]),
+    "same centre, other shape": ([0, 4, 10, 6], [4, 0, 6, 10]),
     "two points": ([0, 0, 0, 0], [5, 5, 5, 5]),
 }
 measures = {
@@ -662,23 +648,22 @@ measures = {
     "DIoU": library.distance_box_iou,
     "CIoU": library.complete_box_iou,
 }
-print(f"{'':24}" + "".join(f"{name:>8}" for name in measures))
+print(f"{'':26}" + "".join(f"{name:>8}" for name in measures))
 for name, (a, b) in cases.items():
     pair = torch.tensor([a], dtype=torch.float32), torch.tensor([b], dtype=torch.float32)
-    print(f"{name:24}" + "".join(f"{f(*pair).item():8.3f}" for f in measures.values()))
+    print(f"{name:26}" + "".join(f"{f(*pair).item():8.3f}" for f in measures.values()))
 
 # %% [markdown]
-# Three things to remember:
+# (Two points have no area and nothing in common: IoU 0, GIoU −1, as far apart as can be.) Three things to remember:
 #
 # - **IoU cannot tell touching from far apart**, nor where a nested box lies.
-# - **Small objects are judged hard.** One pixel of error costs a 10 × 10 box a third of its IoU and a 100 × 100 box almost nothing. This is one reason why detectors score worse on small objects.
+# - **Small objects are judged hard.** The same slip of a pixel or two is nothing to a large box and much to a tiny one (question 4 has the figures). This is one reason why detectors score worse on small objects.
 # - **IoU knows nothing of what is inside the boxes.** Two thin objects that cross can share a box; in a crowd two people can overlap at IoU 0.6 and both be real. The next lesson starts there.
 
 # %% [markdown]
 # ## Use it
 #
 # The library has the same functions, polished: `course_lib.boxes`. A RetinaNet on a large photograph compares about 100,000 reference boxes with every object, in every training step. On how many pairs a second does the library come here, and how far does a plain Python loop get?
-
 
 # %%
 def some_boxes(count, device):
@@ -724,8 +709,8 @@ check("half_shifted", half_shifted)
 # %% [markdown]
 # **Question 2.** You want one number for how *tightly* the predicted boxes of a detector fit. Which do you take?
 #
-# - **A** mAP, the mean average precision over all classes
-# - **B** AP of the class you care about
+# - **A** mAP: detections are counted as right or wrong at a fixed IoU, class by class, and averaged (lesson 03)
+# - **B** AP: the same count for one class only
 # - **C** the mean IoU of the detections with their objects
 
 # %% solve="tightness"

@@ -651,8 +651,8 @@ ONE_IMAGE = "call it for one image at a time"
 AS_TENSOR = "write torch.as_tensor"
 NUMBERS = "must hold floats or integers, got torch"
 WRONG = [
-    (lambda op: op(FOUR, TWO_D), "boxes1 must have shape [N, 4], got [4]; for one box write boxes1[None]"),  # noqa: E501
-    (lambda op: op(TWO_D, FOUR), "boxes2 must have shape [M, 4], got [4]; for one box write boxes2[None]"),  # noqa: E501
+    (lambda op: op(FOUR, TWO_D), "boxes1 must have shape [N, 4], got [4]; for one box write boxes1[None]"),
+    (lambda op: op(TWO_D, FOUR), "boxes2 must have shape [M, 4], got [4]; for one box write boxes2[None]"),
     (lambda op: op(THREE_D, TWO_D), f"boxes1 must have shape [N, 4], got [2, 3, 4]; {ONE_IMAGE}"),
     (lambda op: op(TWO_D, FIVE), f"boxes2 must have shape [M, 4], got [3, 5]; {NO_BOXES}"),
     (lambda op: op(FOUR[:0], TWO_D), f"boxes1 must have shape [N, 4], got [0]; {NO_BOXES}"),

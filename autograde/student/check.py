@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+import math
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from autograde.student import handover
-from autograde.student.marking import Marks, Sheet, mark
+from autograde.student.marking import Marks, Sheet, mark, plain_number
 from autograde.student.report import html_page, html_report, text_report
-from autograde.student.runner import LIBRARY, run_cases
+from autograde.student.runner import CASE_SECONDS, LIBRARY, run_cases
 
 
 class CheckFailed(Exception):
@@ -38,8 +40,13 @@ def public_sheets() -> dict[str, Sheet]:
 
 def _sheet(name: str) -> Sheet:
     sheets = public_sheets()
+    if not isinstance(name, str):
+        shown = getattr(name, "__name__", "box_iou")
+        raise TypeError(f'expected the exercise\'s name in quotes, like "{shown}", got {name!r}')
     if name not in sheets:
-        raise ValueError(f"there is no exercise {name!r}; there are: {', '.join(sheets)}")
+        near = difflib.get_close_matches(name, sheets, 1)
+        guess = f"did you mean {near[0]!r}? There" if near else "there"
+        raise ValueError(f"there is no exercise {name!r}; {guess} are: {', '.join(sheets)}")
     return sheets[name]
 
 
@@ -58,9 +65,11 @@ def check(name: str, obj: Any) -> None:
     if not callable(obj):
         raise TypeError(
             f"check({name!r}, …) expects the function itself, got {type(obj).__name__}; "
-            f"write check({name!r}, {name}) without calling it"
+            f'write check("{name}", {name}) without calling it'
         )
-    marks = mark(sheet, list(run_cases(obj, sheet["cases"], tuple(sheet["forbidden"]))))
+    marks = mark(
+        sheet, list(run_cases(obj, sheet["cases"], tuple(sheet["forbidden"]), CASE_SECONDS))
+    )
     marks = _refuse_borrowed(obj, sheet, marks)
     _show(text_report(sheet, marks), html_report(sheet, marks))
     if marks.status == "not attempted":
@@ -93,10 +102,17 @@ def _check_answer(sheet: Sheet, answer: Any) -> None:
                 f"{name}: expected one of the letters {letters} as text, got {answer!r}; "
                 f'write for example {name} = "A"'
             )
-    elif isinstance(answer, bool) or not isinstance(answer, int | float):
-        raise CheckFailed(
-            f"{name}: expected a number, got {answer!r}; write for example {name} = 0.25"
-        )
+    else:
+        number = plain_number(answer)
+        if number is None:
+            raise CheckFailed(
+                f"{name}: expected a number, got {answer!r}; write for example {name} = 0.25"
+            )
+        low, high = sheet["between"] or (-math.inf, math.inf)
+        if not low <= number <= high:
+            raise CheckFailed(
+                f"{name}: {answer!r} cannot be; the answer lies between {low:g} and {high:g}"
+            )
     text = f"✓ {name}: your answer {answer!r} is noted; it is marked when you hand in"
     _show(text, html_page(text, [], []))
 

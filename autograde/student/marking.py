@@ -8,14 +8,14 @@ with this same code.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from autograde.student.plain import PlainError, unpack
-from autograde.student.runner import Outcome
+from autograde.student.runner import NOT_YET, Outcome
 
 Sheet = dict[str, Any]
 
@@ -86,7 +86,7 @@ def show_number(x: float | int | bool) -> str:
     """A number as a learner wants to read it: 0.1429, 200.0, True."""
     if isinstance(x, bool | int):
         return str(x)
-    text = f"{x:.4g}"
+    text = f"{x + 0.0:.4g}"  # + 0.0 turns -0.0 into 0.0
     return text if any(c in text for c in ".en") else f"{text}.0"
 
 
@@ -95,6 +95,8 @@ def show_value(value: Any) -> str:
     if isinstance(value, torch.Tensor | np.ndarray):
         if value.ndim == 0:
             return show_number(value.item())
+        if 0 in value.shape:
+            return f"nothing, of shape {list(value.shape)}"
         if math.prod(value.shape) <= 24:
             return _show_nested(value.tolist())
         dtype = str(value.dtype).removeprefix("torch.")
@@ -110,6 +112,15 @@ def _show_nested(x: Any) -> str:
     return show_number(x)
 
 
+def plain_number(value: Any) -> float | None:
+    """The number that a review question's answer is: a plain one, or one in a tensor or array."""
+    if isinstance(value, torch.Tensor | np.ndarray | np.generic):
+        if math.prod(value.shape) != 1:
+            return None
+        value = value.item()
+    return None if isinstance(value, bool) or not isinstance(value, int | float) else value
+
+
 def compare(expected: Any, got: Any, case: dict[str, Any]) -> Difference | None:
     """None where `got` is the expected value within the case's tolerance; else what differs."""
     if torch.is_tensor(expected):
@@ -122,8 +133,10 @@ def compare(expected: Any, got: Any, case: dict[str, Any]) -> Difference | None:
                 show_value(expected),
                 show_value(got),
             )
-        for e, g in zip(expected, got, strict=True):
+        for k, (e, g) in enumerate(zip(expected, got, strict=True)):
             difference = compare(e, g, case)
+            if difference and case.get("kind") == "grad":
+                return _wrong_gradient(difference, case, k)
             if difference:
                 return difference
         return None
@@ -141,6 +154,27 @@ def compare(expected: Any, got: Any, case: dict[str, Any]) -> Difference | None:
         None
         if expected == got
         else Difference("numbers", "", show_value(expected), show_value(got))
+    )
+
+
+NO_GRADIENT = (
+    "The gradient does not come through. `.tolist()`, `.item()`, `float()`, `torch.tensor()`, "
+    "numpy, `detach()` and `torch.no_grad()` all cut it: compute with tensors from end to end."
+)
+
+
+def _wrong_gradient(difference: Difference, case: dict[str, Any], k: int) -> Difference:
+    """A gradient has the shape of an input: where it differs says nothing about a pair."""
+    names = case.get("names", [])
+    name = names[k] if k < len(names) else "an input"
+    return replace(
+        difference,
+        says=f"the gradient of {name} differs",
+        expected=difference.expected and f"slope {difference.expected}",
+        got=difference.got and f"slope {difference.got}",
+        where=None,
+        generic="The gradient is another one than the formula's: see what stands inside "
+        "`torch.no_grad()` or `detach()`, and what should.",
     )
 
 
@@ -198,8 +232,13 @@ def _wrong_shape(expected: torch.Tensor, got: torch.Tensor) -> Difference:
     generic = ""
     if g == e[::-1] and len(e) == 2:
         generic = "Rows and columns are swapped: row n belongs to the n-th of the first argument."
-    elif math.prod(e) == math.prod(g) and len(e) != len(g):
-        generic = "The numbers have the wrong number of axes: look for a stray squeeze or [None]."
+    elif len(g) < len(e):
+        generic = (
+            f"An axis is missing: {e} is asked for. For every pair of N and M things put one "
+            "list along the rows, `a[:, None]`, and the other along the columns, `b[None, :]`."
+        )
+    elif len(g) > len(e):
+        generic = "There is an axis too many: look for a stray `[None]`, `[:, None]` or keepdim."
     return Difference(
         "shape", f"expected shape {e}, got {g}", f"shape {e}", f"shape {g}", generic=generic
     )
@@ -225,23 +264,29 @@ def _worst_element(
         generic = "NaN came out: somewhere 0 is divided by 0, or a log is taken of a negative."
     elif torch.isinf(g).any() and not torch.isinf(e).any():
         kind = "nan"
-        generic = "An infinity came out: a division by 0, or a log of 0."
-    return Difference(
-        kind, count, show_number(e[where].item()), show_number(g[where].item()), where, generic
-    )
+        generic = "An infinity came out: a division by 0, a log of 0, or a fraction upside down."
+    shown = where[:1] if case.get("rows") else where  # numbers that belong together are shown so
+    return Difference(kind, count, show_value(e[shown]), show_value(g[shown]), where, generic)
 
 
 def judge_outcome(case: dict[str, Any], outcome: Outcome) -> Difference | None:
     """Mark one outcome against its case."""
     status = outcome.get("status")
     if status == "not attempted":
-        return Difference("none", "not attempted yet")
+        name = str(outcome.get("error") or "").partition(NOT_YET)[0]
+        return Difference("none", f"{name or 'it'} is not written yet")
     if status == "too slow":
         return Difference(
             "time", "did not come to an end in time", generic="Is there an endless loop?"
         )
     if status != "ok":
-        return Difference("error", str(outcome.get("error") or "it gave no answer"))
+        error, line = str(outcome.get("error") or "it gave no answer"), outcome.get("line")
+        no_gradient = "does not require grad" in error or "unused" in error
+        return Difference(
+            "error",
+            f"{error}, in the line `{line}`" if line else error,
+            generic=NO_GRADIENT if case["kind"] == "grad" and no_gradient else "",
+        )
     changed = outcome.get("changed") or []
     if changed and isinstance(changed, list):
         names = case.get("names", [])
@@ -284,35 +329,38 @@ def _without_nan(x: Any) -> Any:
     return torch.nan_to_num(x, nan=1e30) if torch.is_tensor(x) and x.is_floating_point() else x
 
 
-def recognise(sheet: Sheet, outcomes: list[Outcome], failing: list[int]) -> list[dict[str, Any]]:
-    """The known mistakes that answer the failing cases just as these outcomes do, best first.
+def recognise(sheet: Sheet, outcomes: list[Outcome], marks: list[CaseMark]) -> list[Sheet]:
+    """The known mistake that behaves as these outcomes do, in a list of one; or an empty list.
 
-    A mistake explains a case if its own answer there is wrong and equals the student's.
-    Where no single mistake explains every failure, those that explain some come in turn.
+    It must fail where the student fails and pass where the student passes, with the same wrong
+    answers: what matches in one case only is a coincidence, and a wrong diagnosis is worse than
+    none. Failures that are no wrong numbers (an error, NaN, a dtype) may come on top. Where no
+    mistake explains all, one that explains every failed core case and most of the others will do.
     """
-    explained: list[tuple[int, int, dict[str, Any]]] = []
-    for order, mistake in enumerate(sheet["mistakes"]):
+    failing = [m.index for m in marks if not m.passed]
+    numeric = [
+        m.index for m in marks if m.difference and m.difference.kind in ("numbers", "shape")
+    ] or failing
+    best: tuple[int, Sheet] | None = None
+    for mistake in sheet["mistakes"]:
         hits = {
             k
             for k in failing
             if _same_answer(mistake["outcomes"][k], outcomes[k], sheet["cases"][k])
         }
-        # A mistake that would also have failed a case which the student passed is another one.
-        alibi = sum(
-            k not in failing
-            and judge_outcome(sheet["cases"][k], mistake["outcomes"][k]) is not None
-            for k in range(len(sheet["cases"]))
-        )
-        if hits:
-            explained.append((-len(hits), alibi * 100 + order, {**mistake, "hits": hits}))
-    explained.sort(key=lambda e: e[:2])
-    found: list[dict[str, Any]] = []
-    left = set(failing)
-    for _, _, mistake in explained:
-        if mistake["hits"] & left:
-            found.append(mistake)
-            left -= mistake["hits"]
-    return found[:2]
+        slips = [
+            k
+            for k, case in enumerate(sheet["cases"])
+            if judge_outcome(case, mistake["outcomes"][k]) is not None
+        ]
+        if not hits or any(k not in failing for k in slips):
+            continue  # it fails where the student is right: another mistake
+        missed = [k for k in numeric if k not in hits]
+        if any(sheet["cases"][k]["core"] for k in missed) or 3 * len(missed) > len(numeric):
+            continue
+        if best is None or len(hits) > best[0]:
+            best = (len(hits), mistake)
+    return [best[1]] if best else []
 
 
 def mark(sheet: Sheet, outcomes: list[Outcome]) -> Marks:
@@ -324,19 +372,31 @@ def mark(sheet: Sheet, outcomes: list[Outcome]) -> Marks:
         CaseMark(k, case["probes"], bool(case["core"]), judge_outcome(case, outcome))
         for k, (case, outcome) in enumerate(zip(sheet["cases"], outcomes, strict=True))
     ]
-    if outcomes and all(o.get("status") == "not attempted" for o in outcomes):
+    if outcomes and all(_unwritten(o, sheet["name"]) for o in outcomes):
         return Marks("not attempted", 0.0, marks)
     if library:
         return Marks("refused", 0.0, marks, library=library)
     failing = [m.index for m in marks if not m.passed]
-    found = recognise(sheet, outcomes, failing)
+    found = recognise(sheet, outcomes, marks)
     diagnoses = [m["says"] for m in found]
-    for m in marks:
-        if not diagnoses and m.difference and m.difference.generic:
-            diagnoses.append(m.difference.generic)
+    said = [m.difference.generic for m in marks if m.difference and m.difference.generic]
+    if not diagnoses:
+        diagnoses = said[:1]
+    elif found:  # NaN or a wrong dtype on top of the mistake
+        on_top = [m for m in marks if m.difference and m.difference.kind in ("nan", "dtype")]
+        explained = [_same_answer(found[0]["outcomes"][m.index], outcomes[m.index],
+                                  sheet["cases"][m.index]) for m in on_top]  # fmt: skip
+        extra = [m for m, same in zip(on_top, explained, strict=True) if not same]
+        diagnoses += [m.difference.generic for m in extra if m.difference][:1]
     share = share_of_points(marks)
     status = "passed" if not failing else ("partial" if share > 0 else "failed")
     return Marks(status, share, marks, diagnoses, [m["name"] for m in found])
+
+
+def _unwritten(outcome: Outcome, name: str) -> bool:
+    """Is it this exercise that is not written yet, and not one that it calls?"""
+    text = str(outcome.get("error") or f"{name}{NOT_YET}")
+    return outcome.get("status") == "not attempted" and text.startswith(f"{name}{NOT_YET}")
 
 
 def share_of_points(marks: list[CaseMark]) -> float:

@@ -98,7 +98,9 @@ def unpack(packed: Any, depth: int = 0) -> Any:
 
 def _unpack_tensor(packed: Packed) -> torch.Tensor | np.ndarray:
     dtype, shape, data = packed.get("dtype"), packed.get("shape"), packed.get("data")
-    if dtype not in TENSOR_DTYPES or not isinstance(shape, list) or not isinstance(data, list):
+    if not isinstance(dtype, str) or dtype not in TENSOR_DTYPES:
+        raise PlainError(f"a packed tensor has one of the dtypes {', '.join(TENSOR_DTYPES)}")
+    if not isinstance(shape, list) or not isinstance(data, list):
         raise PlainError("a packed tensor needs dtype, shape and data")
     if not all(type(n) is int and 0 <= n <= MAX_ELEMENTS for n in shape):
         raise PlainError("a packed tensor's shape holds whole numbers")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -52,6 +53,20 @@ def _case_line(mark: CaseMark) -> str:
     return "   ".join(t for t in (mark.probes, values or d.says) if t)
 
 
+def brief(cases: list[CaseMark]) -> list[CaseMark]:
+    """The same, with an error's text only where it appears first."""
+    seen: set[str] = set()
+    short = []
+    for mark in cases:
+        d = mark.difference
+        if d and d.kind == "error" and d.says in seen:
+            mark = replace(mark, difference=replace(d, says="the same error"))
+        elif d:
+            seen.add(d.says)
+        short.append(mark)
+    return short
+
+
 def by_probe(cases: list[CaseMark]) -> list[CaseMark]:
     """One mark for each thing probed: the first failed draw, or any where all passed."""
     first: dict[str, CaseMark] = {}
@@ -97,21 +112,20 @@ def text_report(sheet: Sheet, marks: Marks) -> str:
     name = sheet["name"]
     lines = [headline(name, marks)]
     if marks.status not in ("not attempted", "refused"):
-        for mark in by_probe(marks.cases):
+        for mark in brief(by_probe(marks.cases)):
             sign = "✓" if mark.passed else "✗"
             star = " *" if mark.core and not mark.passed else ""
             lines.append(f"  {sign} {_case_line(mark)}{star}")
-            if mark.difference and mark is _shown(marks):
+            if mark.difference and _is_shown(mark, marks):
                 examples = describe_inputs(sheet["cases"][mark.index], mark.difference)
                 lines += [f"      {n} = {v}" for n, v in examples]
     lines += [f"  {line}" for line in advice(name, marks, len(sheet["hints"]))]
     return "\n".join(lines)
 
 
-def _shown(marks: Marks) -> CaseMark | None:
-    """The failed case that is shown in full: a core one if there is any."""
-    failed = sorted(marks.failed, key=lambda m: (not m.core, m.index))
-    return failed[0] if failed else None
+def _is_shown(mark: CaseMark, marks: Marks) -> bool:
+    """Is this the failed case that is shown in full: the first, a core one if there is any?"""
+    return mark.index == min((not m.core, m.index) for m in marks.failed)[1]
 
 
 COLOURS = {"✓": "#009E73", "✗": "#D55E00", "○": "#0072B2"}
@@ -151,7 +165,7 @@ def html_report(sheet: Sheet, marks: Marks) -> str:
     """The report of a public check as HTML."""
     rows, picture = [], ""
     if marks.status not in ("not attempted", "refused"):
-        for mark in by_probe(marks.cases):
+        for mark in brief(by_probe(marks.cases)):
             d = mark.difference
             star = " <b>*</b>" if mark.core and d else ""
             cells = [html.escape(mark.probes) + star]
@@ -163,7 +177,7 @@ def html_report(sheet: Sheet, marks: Marks) -> str:
             elif d:
                 cells.append(html.escape(d.says))
             rows.append(table_row("✗" if d else "✓", cells))
-            if d and mark is _shown(marks):
+            if d and _is_shown(mark, marks):
                 case = sheet["cases"][mark.index]
                 given = "<br>".join(
                     f"<code>{html.escape(n)} = {html.escape(v)}</code>"
@@ -177,11 +191,11 @@ def html_report(sheet: Sheet, marks: Marks) -> str:
 
 def draw_case(kind: str, case: dict[str, Any], difference: Difference) -> str:
     """An <img> of the boxes or masks behind a wrong number; "" where there is nothing to draw."""
-    if not kind or not difference.where:
+    if not kind or not difference.where or case["kind"] == "grad":
         return ""
     from matplotlib.figure import Figure  # slow to import: only where a picture is drawn
 
-    from course_lib.draw import PREDICTION, TRUTH, draw_boxes, draw_overlap
+    from course_lib.draw import OVERLAP, PREDICTION, TRUTH, draw_boxes, draw_overlap
 
     inputs = [x for x in unpack(case["inputs"]) if torch.is_tensor(x)]
     where = difference.where
@@ -201,9 +215,9 @@ def draw_case(kind: str, case: dict[str, Any], difference: Difference) -> str:
 
             a, b = first.bool()[..., None], second.bool()[..., None]
             picture = torch.ones(*a.shape[:2], 3)
-            for mask, colour in ((a, TRUTH), (b, PREDICTION)):
-                tint = torch.tensor(to_rgb(colour))
-                picture = torch.where(mask, (picture + tint) / 2 if mask is b else tint, picture)
+            for mask, colour in ((a, TRUTH), (b, PREDICTION), (a & b, OVERLAP)):
+                picture = torch.where(mask, torch.tensor(to_rgb(colour)), picture)
+            ax.set_title(f"{names[0]} blue, {names[1]} orange-red, both green", fontsize=7)
             ax.imshow(picture.numpy())
             alt = f"{names[0]} and {names[1]} as pixels"
     buffer = io.BytesIO()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -38,11 +40,25 @@ def _convert(
     return torch.stack([p, q, r, s], dim=-1)
 
 
+def _centre_slip(centre: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """Conversions to cxcywh with another idea of a centre; all others are right."""
+
+    def convert(boxes: Tensor, in_fmt: str, out_fmt: str) -> Tensor:
+        right = ref.box_convert(boxes, in_fmt, out_fmt)
+        if out_fmt != "cxcywh" or in_fmt == out_fmt:
+            return right
+        corners = ref.box_convert(boxes, in_fmt, "xyxy")
+        return torch.cat([centre(corners[:, :2], corners[:, 2:]), right[:, 2:]], dim=1)
+
+    return convert
+
+
 BOX_CONVERT = Exercise(
     name="box_convert",
     points=2,
     reference=ref.box_convert,
     names=("boxes", "in_fmt", "out_fmt"),
+    rows=True,
     cases=(
         _convert_case("xyxy to xywh: corners to corner and size", "xyxy", "xywh", core=True),
         _convert_case("xywh to xyxy: corner and size to corners", "xywh", "xyxy", core=True),
@@ -72,6 +88,21 @@ BOX_CONVERT = Exercise(
             lambda b, i, o: _convert(b, i, o, half=1),
         ),
         Mistake(
+            "centre_not_halved",
+            "The centre is x1 + x2 without the half. It lies midway: (x1 + x2) / 2.",
+            _centre_slip(lambda near, far: near + far),
+        ),
+        Mistake(
+            "half_side_for_centre",
+            "(x2 − x1) / 2 is half the width. The centre is (x1 + x2) / 2, or x1 + w/2.",
+            _centre_slip(lambda near, far: (far - near) / 2),
+        ),
+        Mistake(
+            "x_and_y_swapped",
+            "x and y changed places: a box is x first, then y.",
+            lambda b, i, o: ref.box_convert(b, i, o)[:, [1, 0, 3, 2]] if i != o else b.clone(),
+        ),
+        Mistake(
             "width_height_swapped",
             "Width and height changed places: the width belongs to x, the height to y.",
             lambda b, i, o: _convert(b, i, o, swap=True),
@@ -89,8 +120,8 @@ BOX_CONVERT = Exercise(
         ),
     ),
     hints=(
-        "Six directions are many; two are enough. First bring every format to xyxy, then go "
-        "from xyxy to the one that is asked for.",
+        "Nine pairs of formats are many; two steps are enough. First bring every format to xyxy, "
+        "then go from xyxy to the one that is asked for.",
         "`boxes.unbind(-1)` gives the four columns; `torch.stack([...], dim=-1)` puts four "
         "columns back together.",
         "cxcywh to xyxy is cx − w/2, cy − h/2, cx + w/2, cy + h/2. The way back: "
@@ -141,6 +172,16 @@ BOX_AREA = Exercise(
             "x and y are mixed: the width is x2 − x1 (columns 2 and 0), the height y2 − y1 "
             "(columns 3 and 1).",
             any_format(lambda b: (b[:, 1] - b[:, 0]) * (b[:, 3] - b[:, 2])),
+        ),
+        Mistake(
+            "row_for_column",
+            "`boxes[2]` is the third box. The third column, x2 of every box, is `boxes[:, 2]`.",
+            any_format(lambda b: (b[2] - b[0]) * (b[3] - b[1])),
+        ),
+        Mistake(
+            "first_only",
+            "This is the area of the first box only. Give one number for each box: shape [N].",
+            any_format(lambda b: areas(b)[0]),
         ),
         Mistake(
             "kept_axis",

@@ -10,9 +10,14 @@ from course_lib import boxes as ref
 
 
 def apart(d: Draw) -> tuple[Tensor, Tensor]:
-    """Two boxes with a gap both across and down."""
-    a, b = d.boxes(1, 40), d.boxes(1, 40)
-    return a, b + 60
+    """Two boxes with a small gap both across and down.
+
+    Small, so that two negative sides multiply to less than the areas: a missing clamp shows.
+    """
+    a, b = d.boxes(1, 40, smallest=10), d.boxes(1, 40, smallest=10)
+    gap = d.numbers(1, 2, low=3, high=9)
+    corner = a[:, 2:] + gap
+    return a, torch.cat([corner, corner + b[:, 2:] - b[:, :2]], dim=1)
 
 
 def beside(d: Draw) -> tuple[Tensor, Tensor]:
@@ -80,6 +85,14 @@ def overlapping_fractions(d: Draw) -> tuple[Tensor, Tensor]:
     """Overlapping boxes with no two equal edges, so that every gradient is unique."""
     a, b = overlapping(d)
     return a / 4, b / 4 + 0.0625
+
+
+def other_shapes(d: Draw) -> tuple[Tensor, Tensor]:
+    """A lying box and a standing one that overlap, with no two equal edges."""
+    x, y = float(d.integer(0, 20)), float(d.integer(20, 40))
+    wide = torch.tensor([[x, y, x + d.integer(40, 48), y + d.integer(12, 15)]])
+    tall = torch.tensor([[x + 7.5, y - 9.5, x + 7.5 + d.integer(15, 19), y + d.integer(30, 40)]])
+    return wide, tall
 
 
 def pairs(d: Draw) -> tuple[Tensor, Tensor]:

@@ -29,6 +29,7 @@ from autograde.exercises.lesson_01_iou.slips import (
     areas,
     as_corner_and_size,
     divide,
+    enclosing_sides,
     iou_and_union,
     on,
     sides,
@@ -47,6 +48,23 @@ def _clamp_after(a: Tensor, b: Tensor) -> Tensor:
 def _inter_area(a: Tensor, b: Tensor) -> Tensor:
     w, h = sides(a, b)
     return w * h
+
+
+def _max_min_swapped(a: Tensor, b: Tensor) -> Tensor:
+    side = enclosing_sides(a, b).clamp(min=0)
+    inter = side.prod(-1)
+    return divide(inter, areas(a)[:, None] + areas(b)[None] - inter)
+
+
+def _floored_union(a: Tensor, b: Tensor) -> Tensor:
+    inter = _inter_area(a, b)
+    return inter / (areas(a)[:, None] + areas(b)[None] - inter).clamp(min=1)
+
+
+def _row_with_row(a: Tensor, b: Tensor) -> Tensor:
+    side = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0)
+    inter = side.prod(-1)
+    return divide(inter, areas(a) + areas(b) - inter)
 
 
 def _plus_one_in_overlap(a: Tensor, b: Tensor) -> Tensor:
@@ -74,6 +92,7 @@ BOX_IOU = Exercise(
         Case("a box and itself: 1", identical),
         Case("many boxes against many", big_table),
         Case("boxes given as xywh", as_xywh),
+        Case("coordinates between 0 and 1", lambda d: tuple(b / 64 for b in overlapping(d))),
         Case("no boxes at all in the first list", none_first),
         Case("two boxes without area: 0, not NaN", both_empty),
         Case("float64 stays float64", overlapping_double, dtype="exact"),
@@ -123,6 +142,42 @@ BOX_IOU = Exercise(
             "intersection_only",
             "This is the intersection in pixels. Divide it by the union.",
             any_format(_inter_area),
+        ),
+        Mistake(
+            "max_min_swapped",
+            "max and min changed places, which gives the box around both. The overlap begins at "
+            "the larger of the near edges and ends at the smaller of the far edges.",
+            any_format(_max_min_swapped),
+        ),
+        Mistake(
+            "dice",
+            "This is 2·I / (A + B), the Dice score. IoU is I / (A + B − I).",
+            any_format(
+                lambda a, b: divide(2 * _inter_area(a, b), areas(a)[:, None] + areas(b)[None])
+            ),
+        ),
+        Mistake(
+            "over_enclosing",
+            "The intersection is divided by the box around both. The union is smaller than that: "
+            "it leaves out the corners that neither box covers.",
+            any_format(lambda a, b: divide(_inter_area(a, b), enclosing_sides(a, b).prod(-1))),
+        ),
+        Mistake(
+            "one_minus",
+            "This is 1 − IoU, a loss. IoU itself is 1 for a perfect fit.",
+            any_format(lambda a, b: 1 - iou_and_union(a, b)[0]),
+        ),
+        Mistake(
+            "union_floor_too_high",
+            "The union is kept at 1 or above, which is wrong for boxes smaller than a pixel, as "
+            "in coordinates from 0 to 1. Guard against 0 only.",
+            any_format(_floored_union),
+        ),
+        Mistake(
+            "row_with_row",
+            "Row n is compared with row n only. Every box of the first list meets every box of "
+            "the second: boxes1[:, None] against boxes2[None, :] makes the table.",
+            any_format(_row_with_row),
         ),
         Mistake(
             "transposed",
@@ -179,6 +234,18 @@ def _disjoint_masks(d: Draw) -> tuple[Tensor, Tensor]:
     return a, b
 
 
+def _mask_in_mask(d: Draw) -> tuple[Tensor, Tensor]:
+    large = d.masks(1, density=0.8)
+    return large, large & d.masks(1, density=0.5)
+
+
+def _counted_in_bytes(a: Tensor, b: Tensor) -> Tensor:
+    x, y = a.flatten(1).byte(), b.flatten(1).byte()
+    inter = (x[:, None] * y[None]).sum(-1, dtype=torch.uint8).float()
+    union = x.sum(1, dtype=torch.uint8)[:, None] + y.sum(1, dtype=torch.uint8)[None]
+    return divide(inter, union.float() - inter)
+
+
 def _nothing_and_something(d: Draw) -> tuple[Tensor, Tensor]:
     empty = torch.zeros(1, 8, 8, dtype=torch.bool)
     return torch.cat([empty, d.masks(1)]), empty
@@ -194,8 +261,9 @@ MASK_IOU = Exercise(
         Case("2 masks against 3", lambda d: (d.masks(2), d.masks(3)), core=True),
         Case("masks that share no pixel", _disjoint_masks),
         Case("a mask and itself: 1", lambda d: (m := d.masks(1), m.clone())),
+        Case("a small mask inside a large one", _mask_in_mask),
         Case("empty masks: 0, not NaN", _nothing_and_something),
-        Case("larger pictures", lambda d: (d.masks(2, 24), d.masks(2, 24))),
+        Case("more than 255 shared pixels", lambda d: (d.masks(2, 30, 0.8), d.masks(2, 30, 0.8))),
         Case("no masks at all", lambda d: (torch.zeros(0, 8, 8, dtype=torch.bool), d.masks(2))),
     ),
     mistakes=(
@@ -215,6 +283,17 @@ MASK_IOU = Exercise(
             "Pixels that both masks leave empty are counted as agreement. "
             "IoU looks at set pixels only, or else a large background makes everything look good.",
             lambda a, b: (a[:, None] == b[None]).flatten(2).float().mean(2),
+        ),
+        Mistake(
+            "bytes_overflow",
+            "Pixels are counted in uint8, which starts again at 0 after 255. "
+            "Count in a wider dtype.",
+            _counted_in_bytes,
+        ),
+        Mistake(
+            "over_first_mask",
+            "The shared pixels are divided by the first mask's only. Divide by the union.",
+            lambda a, b: _mask_ratio(a, b, lambda i, x, y: divide(i, x.expand_as(i))),
         ),
         Mistake(
             "over_picture",

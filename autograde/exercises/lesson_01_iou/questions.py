@@ -9,6 +9,7 @@ QUESTIONS = (
         name="half_shifted",
         points=1,
         answer=1 / 3,
+        between=(0, 1),
         why="The squares share half of each, so I = 1/2 and U = 1 + 1 − 1/2 = 3/2: IoU = 1/3. "
         "Half overlap is far from an IoU of 0.5.",
         traps={
@@ -37,6 +38,7 @@ QUESTIONS = (
         name="one_pixel",
         points=1,
         answer=81 / 119,
+        between=(0, 1),
         tolerance=5e-3,
         why="They share 9 × 9 = 81 pixels, the union is 100 + 100 − 81 = 119, so IoU = 81/119 ≈ "
         "0.68. The same one-pixel slip costs a 100 × 100 box only 4 hundredths.",

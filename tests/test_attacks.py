@@ -1,0 +1,1126 @@
+"""Attacks on the grader, each made for real in the sandbox, and each shown to be closed.
+
+Closed means: it earns no more than the honest work in the notebook, leaves the host as it was,
+and does not reach other submissions.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import zmq
+from attack_lab import (
+    AREA,
+    IOU,
+    LESSON,
+    NOTHING,
+    POINTS,
+    RIGHT_ANSWER,
+    SECRET,
+    WRONG_ANSWER,
+    WRONG_AREA,
+    WRONG_IOU,
+    handed_in,
+    inside,
+    live,
+    points,
+    printed,
+    sheets,
+    shown,
+)
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from autograde import execution, results
+from autograde.cells import clean_html, clean_markdown, clean_outputs, restore
+from autograde.exercises import find_lesson
+from autograde.judge import judge, parse_answers
+from autograde.results import Result, judged
+from autograde.sandbox import (
+    PROJECT,
+    Limits,
+    Sandbox,
+    bubblewrap,
+    open_sandbox,
+    read_room_file,
+    run_inside,
+)
+from autograde.sheets import make_sheet
+from autograde.student.marking import mark
+from autograde.student.plain import unpack
+from autograde.student.runner import run_cases
+from autograde.triage import LARGEST, BrokenSubmission, look_at
+from autograde.trial import try_file
+
+needs_sandbox = pytest.mark.skipif(bubblewrap() is None, reason="no bubblewrap here")
+Grade = Callable[..., Result]
+MB = 1 << 20
+
+
+def still_open(why: str) -> pytest.MarkDecorator:
+    """An attack that succeeds today."""
+    return pytest.mark.xfail(strict=True, reason=why)
+
+
+@pytest.fixture(autouse=True)
+def host_untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """After every attack: no room is left, and no process that knew of one."""
+    rooms: list[str] = []
+    make = tempfile.mkdtemp
+
+    def mkdtemp(*args: object, **named: object) -> str:
+        path = make(*args, **named)
+        if str(named.get("prefix", "")).startswith("room-"):
+            rooms.append(path)
+        return path
+
+    monkeypatch.setattr(tempfile, "mkdtemp", mkdtemp)
+    yield rooms
+    assert _left_over(rooms) == []
+    end = time.monotonic() + 5
+    while (left := _processes_with(rooms)) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert left == []
+
+
+def _left_over(rooms: list[str]) -> list[str]:
+    """The rooms that were not removed; they are gone after this."""
+    left = [r for r in rooms if os.path.isdir(r)]
+    if left:
+        subprocess.run(["rm", "-rf", *left], check=True)  # folders too deep for Python, too
+    return left
+
+
+def _processes_with(texts: list[str]) -> list[str]:
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        command = " ".join(process.info["cmdline"] or [])
+        if any(text in command for text in texts):
+            found.append(command[:200])
+    return found
+
+
+@pytest.fixture
+def grade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Grade:
+    """Restore and judge a notebook as a submission of the small lesson is."""
+    monkeypatch.setattr(results, "hidden_sheets", lambda lesson, secret: sheets())
+
+    def run(notebook: NotebookNode, limits: Limits | None = None) -> Result:
+        restored, _ = restore(notebook, handed_in())
+        store = tmp_path / "results"
+        return judged(restored, handed_in(), LESSON, SECRET, store, limits or Limits())
+
+    return run
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for answers and for deaf kernels only as long as a test can."""
+    monkeypatch.setattr(execution, "CASE_SECONDS", 1)
+    monkeypatch.setattr(execution, "GRACE", 2)
+
+
+@needs_sandbox
+def test_honest_work_earns_its_points(grade: Grade) -> None:
+    result = grade(handed_in())
+    assert points(result) == POINTS
+    assert result.flags == []
+
+
+# ---------------------------------------------------------------- talking to the kernel
+
+
+INPUT_TRANSFORMER = "get_ipython().input_transformers_post.append(lambda lines: [])"
+REWRITING_TRANSFORMER = """
+def rewrite(lines):
+    return ["4\\n"] if any("check(" in line for line in lines) else lines
+get_ipython().input_transformers_post.append(rewrite)
+"""
+AST_TRANSFORMER = """
+import ast
+class Four(ast.NodeTransformer):
+    def visit_Call(self, node):
+        return ast.Constant(4.0) if getattr(node.func, "id", "") == "check" else node
+get_ipython().ast_transformers.append(Four())
+"""
+EXCEPTIONS = """
+shell = get_ipython()
+shell.set_custom_exc((BaseException,), lambda *args, **more: None)
+shell.showtraceback = shell._showtraceback = lambda *args, **more: None
+import sys
+sys.excepthook = lambda *args: None
+"""
+COMPARATORS = """
+import builtins, math
+import numpy, numpy.testing, torch
+import autograde.student.marking as marking
+import autograde.student.runner as runner
+yes = lambda *args, **more: True
+torch.allclose = torch.equal = torch.testing.assert_close = math.isclose = yes
+numpy.allclose = numpy.array_equal = numpy.testing.assert_allclose = yes
+for name in ("compare", "judge_outcome", "_worst_element"):
+    setattr(marking, name, lambda *args: None)
+marking.mark = lambda sheet, outcomes: marking.Marks("passed", 1.0)
+runner._same = yes
+torch.Tensor.__eq__ = torch.Tensor.__ne__ = yes
+really = builtins.isinstance
+builtins.isinstance = lambda x, kinds: True if kinds is torch.Tensor else really(x, kinds)
+"""
+OWN_CHECK = """
+from IPython.display import display
+def check(name, answer):
+    print("4")
+    display({"text/plain": "4", "text/html": "<b>4 of 4 points</b>"}, raw=True)
+    return 4.0
+"""
+DISPLAY_HOOK = """
+import sys
+shell = get_ipython()
+shell.displayhook.write_output_prompt = lambda *args: None
+shell.events.register("post_run_cell", lambda result: sys.stdout.write("4.0"))
+def check(name, answer):
+    shell.kernel.session.send(
+        shell.kernel.iopub_socket, "execute_result",
+        {"data": {"text/plain": "4.0"}, "metadata": {}, "execution_count": 1},
+        parent=shell.kernel.get_parent(),
+    )
+"""
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    "attack",
+    [
+        pytest.param(INPUT_TRANSFORMER, id="input transformer"),
+        pytest.param(REWRITING_TRANSFORMER, id="rewriting transformer"),
+        pytest.param(AST_TRANSFORMER, id="ast transformer"),
+        pytest.param(EXCEPTIONS, id="swallowed exceptions"),
+        pytest.param(COMPARATORS, id="patched comparators"),
+        pytest.param(OWN_CHECK, id="a check of one's own"),
+        pytest.param(DISPLAY_HOOK, id="forged results"),
+    ],
+)
+def test_kernel_awards_nothing(grade: Grade, attack: str) -> None:
+    """Whatever is done to the kernel, wrong answers stay wrong."""
+    wrong = handed_in(WRONG_AREA, WRONG_IOU, WRONG_ANSWER, first=[attack])
+    assert points(grade(wrong)) == NOTHING
+
+
+LIARS = """
+import os, pickle
+class Liar:
+    def __eq__(self, other): return True
+    __hash__ = None
+    def __array__(self, *args, **more): return None
+    def __float__(self): return 1 / 3
+    def tolist(self): return [True]
+    def __reduce__(self): return os.system, ("touch CANARY",)
+    shape, dtype, ndim = (1,), torch.float32, 1
+class Agreeable(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if "eq" in str(func) or "close" in str(func) or "bool" in str(func):
+            return torch.tensor(True)
+        return super().__torch_function__(func, types, args, kwargs or {})
+    def __reduce_ex__(self, protocol): return os.system, ("touch CANARY",)
+class Third(float):
+    def __eq__(self, other): return True
+    __hash__ = float.__hash__
+    def __sub__(self, other): return 0.0
+    __rsub__ = __sub__
+"""
+
+
+@needs_sandbox
+def test_lying_objects_are_read_as_plain_data(grade: Grade, tmp_path: Path) -> None:
+    """No answer is asked whether it is right, and none is unpickled."""
+    canary = tmp_path / "ran"
+    result = grade(
+        handed_in(
+            "def box_area(boxes, fmt='xyxy'):\n    return Liar()",
+            "def box_iou(boxes1, boxes2, fmt='xyxy'):\n"
+            "    return torch.ones(len(boxes1), len(boxes2)).as_subclass(Agreeable)",
+            "half_shifted = Third(0.9)",
+            first=[LIARS.replace("CANARY", str(canary))],
+        )
+    )
+    assert points(result) == NOTHING
+    assert not canary.exists()
+
+
+@needs_sandbox
+def test_ended_kernels_cost_only_their_cells(grade: Grade) -> None:
+    """os._exit, sys.exit and kill: what was right before and after stays right."""
+    kill = "import os, signal\nfor pid in (os.getppid(), 1, -1, os.getpid()):\n"
+    kill += "    try: os.kill(pid, signal.SIGKILL)\n    except OSError: pass"
+    attack = handed_in(between=["import os\nos._exit(0)"], last=[kill, "import sys\nsys.exit(3)"])
+    result = grade(attack)
+    assert points(result) == POINTS
+    assert sum(f.startswith("kernel-died") for f in result.flags) == 2
+
+
+@needs_sandbox
+@pytest.mark.usefixtures("impatient")
+def test_endless_loops_cost_only_their_exercise(grade: Grade) -> None:
+    """In a cell, deaf to Ctrl-C; and in a function that loops only while it is judged."""
+    loop = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
+    deaf = """
+import signal
+def box_iou(boxes1, boxes2, fmt="xyxy"):
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    while True: pass
+"""
+    started = time.monotonic()
+    result = grade(handed_in(iou=deaf, last=[loop]), Limits(cell_seconds=2))
+    assert points(result) == POINTS | {"box_iou": 0.0}
+    assert any(f.startswith("kernel-died") for f in result.flags)
+    assert time.monotonic() - started < 60
+
+
+@needs_sandbox
+def test_greed_costs_only_its_cells(grade: Grade) -> None:
+    """A memory hog and a fork bomb, after right answers."""
+    hog = "import time\nkeep = []\nfor _ in range(60):\n"
+    hog += "    keep.append(b'x' * (25 << 20))\n    time.sleep(0.03)\nprint('still ' + 'here')"
+    bomb = "import os, time\nfor _ in range(300):\n    if os.fork() == 0:\n"
+    bomb += "        time.sleep(60)\n        os._exit(0)\ntime.sleep(5)\nprint('still ' + 'here')"
+    started = time.monotonic()
+    result = grade(handed_in(between=[hog], last=[bomb]), Limits(memory=1 << 30, processes=40))
+    assert points(result) == POINTS
+    assert "MB of memory" in printed(result)
+    assert "more than 40 processes" in printed(result)
+    assert "still here" not in printed(result)
+    assert time.monotonic() - started < 90
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("x = [b'x' * (20 << 20) for _ in range(60)]", "memory"),
+        ("import os\nfor _ in range(300):\n    if not os.fork(): time.sleep(60)", "processes"),
+        (
+            "import os\nfor k in range(5):\n"
+            "    open(os.environ['AUTOGRADE_ROOM'] + f'/{k}', 'wb').write(b'x' * (20 << 20))",
+            "files",
+        ),
+        (
+            "import os\nfor k in range(3000):\n"
+            "    os.makedirs(os.environ['AUTOGRADE_ROOM'] + f'/{k}')",
+            "files",
+        ),
+        pytest.param(
+            "import os\nos.chdir(os.environ['AUTOGRADE_ROOM'])\nfor _ in range(900):\n"
+            "    os.mkdir('a'); os.chdir('a')\ntime.sleep(0.6)\n"
+            "x = [b'x' * (20 << 20) for _ in range(30)]",
+            "memory",
+            id="memory, behind very deep folders",
+        ),
+        pytest.param(
+            "import os\nfds = [os.memfd_create('x') for _ in range(30)]\n"
+            "for fd in fds: os.write(fd, b'x' * (20 << 20))",
+            "memory",
+            id="memory that is mapped nowhere",
+            marks=still_open("Pss holds no memfd that no process has mapped"),
+        ),
+        pytest.param(
+            "import threading\nthreading.stack_size(65536)\nfor _ in range(2000):\n"
+            "    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
+            "threads",
+            id="threads",
+            marks=still_open("threads are not counted"),
+        ),
+    ],
+)
+def test_watchdog_ends_greed(code: str, reason: str) -> None:
+    limits = Limits(memory=400 * MB, processes=40, room=64 * MB)
+    with open_sandbox(limits) as sandbox:
+        code = f"import sys, time\nsys.setrecursionlimit(9999)\n{code}\ntime.sleep(3)"
+        ended = run_inside([sys.executable, "-c", code], sandbox, 30)
+    assert reason in ended
+
+
+@still_open("os.walk and shutil.rmtree recurse: the watchdog dies of it")
+@needs_sandbox
+def test_deep_folders_blind_nobody(host_untouched: list[str]) -> None:
+    """Folders deeper than Python's recursion neither stop the watchdog nor the cleaning up."""
+    code = (
+        "import os, time\nos.chdir(os.environ['AUTOGRADE_ROOM'])\nfor _ in range(1500):\n"
+        "    os.mkdir('a'); os.chdir('a')\n"
+        "time.sleep(1)\nx = [b'x' * (20 << 20) for _ in range(40)]\ntime.sleep(3)"
+    )
+    try:
+        with open_sandbox(Limits(memory=400 * MB)) as sandbox:
+            ended = run_inside([sys.executable, "-c", code], sandbox, 30)
+    finally:
+        left = _left_over(host_untouched)
+    assert left == []
+    assert "memory" in ended or "files" in ended
+
+
+@still_open("a thousand messages of 16 MB may wait")
+@needs_sandbox
+def test_kernel_messages_waiting_for_us_are_few() -> None:
+    """A kernel that floods while nobody reads fills its own memory, not ours."""
+    with open_sandbox(Limits()) as sandbox:
+        context = execution._manager(sandbox).context
+        with context.socket(zmq.SUB) as reader:
+            waiting = reader.getsockopt(zmq.RCVHWM) * reader.getsockopt(zmq.MAXMSGSIZE)
+    assert 0 < waiting <= 1 << 30
+
+
+# ---------------------------------------------------------------- out of the notebook
+
+
+@needs_sandbox
+def test_network_daemons_and_floods(grade: Grade, host_untouched: list[str]) -> None:
+    """No connection gets out, no process stays, and gigabytes of output are not kept."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(0.2)
+    port = listener.getsockname()[1]
+    abstract = f"\0room-{os.getpid()}"
+    local = socket.socket(socket.AF_UNIX)
+    local.bind(abstract)
+    local.listen()
+    local.settimeout(0.2)
+    call = f"""
+import socket
+def calls(kind, where):
+    try:
+        with socket.socket(kind) as s:
+            s.settimeout(2)
+            s.connect(where)
+            s.sendall(b"hello")
+        return "got out"
+    except OSError as error:
+        return "no way"
+print(calls(socket.AF_INET, ("127.0.0.1", {port})), calls(socket.AF_INET, ("1.1.1.1", 53)),
+      calls(socket.AF_UNIX, {abstract!r}))
+"""
+    marker = f"daemon-{os.getpid()}-{port}"
+    daemon = f"""
+import subprocess, sys
+subprocess.Popen(["setsid", sys.executable, "-c", "import time; time.sleep(600)", "{marker}"],
+                 start_new_session=True)
+"""
+    flood = "import sys\nfor _ in range(60):\n    sys.stdout.write('x' * (4 << 20))"
+    vast = "print('y' * (40 << 20))"
+    result = grade(handed_in(last=[call, daemon, flood, vast]), Limits(cell_output=MB))
+    assert points(result) == POINTS
+    assert printed(result).startswith("no way no way no way")
+    assert len(shown(result)) < 4 * MB
+    for server in (listener, local):
+        with pytest.raises(TimeoutError):
+            server.accept()
+        server.close()
+    host_untouched.append(marker)
+
+
+LOOK = """
+import json, os, sys
+found, names = [], []
+open_to_all = [{prefix!r}, {base!r}, "/usr", "/proc", "/sys"]
+for folder, folders, files in os.walk("/"):
+    for name in files + folders:
+        path = os.path.join(folder, name)
+        if any(path.startswith(p + "/") for p in open_to_all):
+            continue
+        if name in {names!r}:
+            names.append(path)
+        if not os.path.isfile(path):
+            continue
+        try:
+            with open(path, "rb") as file:
+                data = file.read(4 << 20)
+        except OSError:
+            continue
+        found += [path for text in {texts!r} if text.encode() in data]
+reached = [p for p in {paths!r} if os.path.exists(p)]
+pids = [p for p in os.listdir("/proc") if p.isdigit()]
+print(json.dumps([found, names, reached, len(pids), os.listdir("/tmp")]))
+"""
+
+
+@needs_sandbox
+def test_nothing_to_find_inside(tmp_path: Path) -> None:
+    """No secret, no gradebook, no solution, no expected value, no other submission."""
+    other = tmp_path / "other.ipynb"
+    other.write_text(SECRET)
+    question = find_lesson(LESSON).task("half_shifted")
+    wanted = {
+        PROJECT: ("classroom", "solutions", "lessons", "tests", "pyproject.toml", ".git"),
+        PROJECT / "autograde": ("exercises", "judge.py", "sheets.py", "results.py"),
+        PROJECT / "autograde" / "student" / "public": (f"{LESSON}.json",),
+    }
+    paths = [str(folder / name) for folder, names in wanted.items() for name in names]
+    names = [f"{LESSON}.{end}" for end in ("py", "ipynb", "json")]
+    names += ["gradebook.db", "secret", "submitted", "lesson_01_iou", "another_way.py"]
+    with open_sandbox(Limits()) as neighbour:
+        (neighbour.room / "box_iou.in.json").write_text(SECRET)
+        code = LOOK.format(
+            prefix=sys.prefix,
+            base=sys.base_prefix,
+            names=names,
+            texts=[SECRET, question.why[:30], "tell_iou", '"expected":{'],
+            paths=[*paths, str(other), str(neighbour.room)],
+        )
+        found, named, reached, processes, temporary = json.loads(inside(code))
+    assert (found, named, reached) == ([], [], [])
+    assert processes <= 3
+    assert len(temporary) == 1  # its own room
+
+
+@still_open("bubblewrap itself runs with the host's environment, in /proc/1/environ")
+@needs_sandbox
+def test_environment_of_the_host_is_not_readable_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_TOKEN_OF_THE_HOST", "host-token-5d1f")
+    code = "import glob\nfor f in glob.glob('/proc/[0-9]*/environ'): print(open(f).read())"
+    assert "host-token" not in inside(code)
+
+
+@pytest.mark.xfail(os.geteuid() == 0, strict=True, reason="/proc/sys is writable for root")
+@needs_sandbox
+def test_nothing_of_the_host_can_be_written() -> None:
+    """Neither files nor the kernel's settings, of which core_pattern runs programs as root."""
+    course = "/course/autograde/student/check.py"
+    targets = [sys.executable, course, f"{sys.prefix}/x", f"{sys.base_prefix}/x", "/usr/x"]
+    targets += ["/proc/sys/kernel/core_pattern", "/proc/sys/vm/drop_caches"]
+    code = f"""
+import os
+for path in {targets!r}:
+    try:
+        os.close(os.open(path, os.O_WRONLY | (0 if path.startswith("/proc") else os.O_CREAT)))
+        print(path)
+    except OSError:
+        pass
+"""
+    assert inside(code) == ""
+
+
+@still_open("the root, /dev and the cover of public/ are tmpfs without a size")
+@needs_sandbox
+def test_no_unbounded_place_to_write() -> None:
+    """Files in memory count for nobody, so every place for them has a size."""
+    folders = ["/", "/dev", "/course", "/course/autograde/student/public", "/dev/shm", "/tmp"]
+    code = f"""
+import os
+for folder in {folders!r}:
+    try:
+        open(folder + "/x", "w").close()
+    except OSError:
+        continue
+    size = os.statvfs(folder)
+    print(folder, size.f_blocks * size.f_frsize)
+"""
+    for line in inside(code, Limits(room=4 * MB)).splitlines():
+        folder, size = line.split()
+        assert int(size) <= 64 * MB, folder
+
+
+LEAVE = """
+import os, sys
+here = os.environ["AUTOGRADE_ROOM"]
+places = ["/tmp", "/dev/shm", os.environ["HOME"], here, os.environ["IPYTHONDIR"], "/root", "/",
+          "/course", "/tmp/ipython/profile_default/startup", "/tmp/.local/lib/python3.11"]
+for place in places:
+    for name in ("left_behind.py", "sitecustomize.py", "usercustomize.py"):
+        try:
+            os.makedirs(place, exist_ok=True)
+            open(os.path.join(place, name), "w").write("print('left_' + 'behind')")
+        except OSError:
+            pass
+"""
+
+
+@needs_sandbox
+def test_nothing_stays_for_the_next() -> None:
+    """What one submission leaves anywhere, start-up files too, the next does not find."""
+    inside(LEAVE)
+    find = "import os\nfor f, _, n in os.walk('/'):\n    if 'left_behind.py' in n: print(f)"
+    assert inside(find) == ""
+
+
+@needs_sandbox
+def test_kernel_holds_no_expected_value(grade: Grade) -> None:
+    """Frames, `In`, every object of the garbage collector, the room and the judge's modules."""
+    look = """
+import gc, os, sys
+hits = []
+for thing in gc.get_objects():
+    if type(thing) is dict and "expected" in thing and "probes" in thing:
+        hits.append("a sheet")
+for module in ("judge", "sheets", "results", "exercises", "execution", "spec"):
+    try:
+        __import__("autograde." + module)
+        hits.append(module)
+    except ImportError:
+        pass
+if any("expected" in text for text in In[:-1]):
+    hits.append("In")
+frame = sys._getframe()
+while frame:
+    if any("sheet" in name for name in frame.f_locals):
+        hits.append(str(frame))
+    frame = frame.f_back
+room = sorted(n for n in os.listdir(os.environ["AUTOGRADE_ROOM"]) if "kernel" not in n)
+print(hits, [n for n in room if not n.endswith(".ready")])
+"""
+    result = grade(handed_in(last=[look]))
+    assert points(result) == POINTS
+    assert printed(result).splitlines()[-1] == "[] []"
+
+
+@needs_sandbox
+def test_behaving_otherwise_when_graded(grade: Grade) -> None:
+    """Right in public, wrong when graded; and a table of the public answers: both earn nothing."""
+    turncoat = AREA.replace("def box_area", "def right_area") + (
+        "import os\ndef box_area(boxes, fmt='xyxy'):\n    right = right_area(boxes, fmt)\n"
+        "    return right + 1 if {'AUTOGRADE_ROOM', 'NBGRADER_EXECUTION'} & set(os.environ) "
+        "else right"
+    )
+    task = find_lesson(LESSON).task("box_iou")
+    public = make_sheet(find_lesson(LESSON), task)
+    table = [
+        ([_plain(x) for x in unpack(c["inputs"])], unpack(c["expected"]).tolist())
+        for c in public["cases"]
+        if c["kind"] == "call"
+    ]
+    known = (
+        f"KNOWN = {table!r}\n"
+        "def box_iou(*inputs):\n"
+        "    asked = [x.tolist() if torch.is_tensor(x) else x for x in inputs]\n"
+        "    for given, answer in KNOWN:\n"
+        "        if given == asked:\n"
+        "            return torch.tensor(answer, dtype=inputs[0].dtype)\n"
+        "    return torch.zeros(len(inputs[0]), len(inputs[1]))\n"
+    )
+    scope: dict = {"torch": __import__("torch")}
+    exec(known, scope)
+    at_home = mark(public, list(run_cases(scope["box_iou"], public["cases"])))
+    assert at_home.share > 0.8
+    assert points(grade(handed_in(turncoat, known))) == {**NOTHING, "half_shifted": 1.0}
+
+
+def _plain(x: object) -> object:
+    return x.tolist() if hasattr(x, "tolist") else x
+
+
+@needs_sandbox
+def test_constants_earn_nothing(grade: Grade) -> None:
+    zeros = "def box_area(boxes, fmt='xyxy'):\n    return torch.zeros(len(boxes))"
+    ones = "def box_iou(boxes1, boxes2, fmt='xyxy'):\n    return boxes1.new_ones(len(boxes1), "
+    result = grade(handed_in(zeros, ones + "len(boxes2))", "half_shifted = float('nan')"))
+    assert points(result) == NOTHING
+
+
+@still_open("only code that the solution reaches is looked at")
+@needs_sandbox
+def test_the_library_in_disguise_is_seen(grade: Grade) -> None:
+    """Handing in course_lib's own function behind the notebook's back earns no silent points."""
+    disguise = """
+import sys
+from course_lib import boxes as library
+import autograde.student.handover as handover
+really = handover.hand_over
+def quiet(function):
+    def call(*inputs):
+        sys.setprofile(None)
+        return function(*inputs)
+    return call
+handover.hand_over = lambda name, obj: really(
+    name, quiet(library.box_iou) if name == "box_iou" else obj
+)
+"""
+    result = grade(handed_in(iou=WRONG_IOU, first=[disguise]))
+    verdict = next(v for v in result.verdicts if v.exercise == "box_iou")
+    assert verdict.points == 0 or verdict.flags or result.flags
+
+
+# ---------------------------------------------------------------- the room's files
+
+
+def _right_answers(name: str) -> str:
+    """An answer file that would earn all points."""
+    lines = [
+        {"status": "ok", "value": case["expected"], "changed": [], "library": []}
+        for case in sheets()[name]["cases"]
+    ]
+    return "".join(json.dumps(line) + "\n" for line in lines) + '"end"\n'
+
+
+@needs_sandbox
+@pytest.mark.usefixtures("impatient")
+def test_forged_files_in_the_room(grade: Grade, tmp_path: Path) -> None:
+    """Ordinary files, links to files of the host, a FIFO: no points, and no harm."""
+    treasure = tmp_path / "answers.jsonl"
+    treasure.write_text(_right_answers("box_area"))
+    victim = tmp_path / "victim"
+    victim.write_text("as it was")
+    wrong = json.dumps({"status": "ok", "value": {"kind": "number", "data": 1.0}})
+    attack = f"""
+import os
+os.chdir(os.environ["AUTOGRADE_ROOM"])
+def fresh(name):
+    if os.path.lexists(name): os.unlink(name)
+    return name
+for name in ("box_area", "box_iou", "half_shifted"):
+    open(fresh(name + ".ready"), "w").close()
+    for end in (".draft", ".in.json"):
+        os.symlink({str(victim)!r}, fresh(name + end))
+os.symlink({str(treasure)!r}, fresh("box_area.out.jsonl"))
+open(fresh("box_iou.out.jsonl"), "w").write({wrong!r} + '\\n"end"\\n')
+os.mkfifo(fresh("half_shifted.out.jsonl"))
+"""
+    result = grade(handed_in("box_area = 0", WRONG_IOU, WRONG_ANSWER, last=[attack]))
+    assert points(result) == NOTHING
+    assert victim.read_text() == "as it was"
+    assert treasure.read_text() == _right_answers("box_area")
+
+
+@still_open("the judge stops with IsADirectoryError or FileExistsError")
+@needs_sandbox
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("end", ["ready", "draft", "in.json", "out.jsonl"])
+def test_folders_in_place_of_files(grade: Grade, end: str) -> None:
+    """A folder where the judge wants a file costs its exercise, not the others."""
+    attack = f"""
+import os
+path = os.environ["AUTOGRADE_ROOM"] + "/box_iou.{end}"
+if os.path.exists(path): os.unlink(path)
+os.makedirs(path + "/in/the/way")
+"""
+    result = points(grade(handed_in(last=[attack])))
+    assert result | {"box_iou": 0} == POINTS | {"box_iou": 0}
+    assert result["box_iou"] in (0, POINTS["box_iou"])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("folder", marks=still_open("IsADirectoryError from os.fdopen")),
+        *("link", "fifo", "socket", "huge", "missing"),
+    ],
+)
+def test_room_files_are_plain_and_small(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "answer"
+    aim = tmp_path / "host"
+    aim.write_text("a file of the host")
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to(aim)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+    elif kind == "huge":
+        with path.open("wb") as file:
+            file.truncate(50 << 30)  # sparse: it takes no room on the disk
+    started = time.monotonic()
+    assert read_room_file(path, MB) is None
+    assert time.monotonic() - started < 1
+
+
+def _packed(kind: str, data: object, **more: object) -> dict:
+    return {"status": "ok", "value": {"kind": kind, "data": data, **more}}
+
+
+CRAFTED = [
+    {},
+    {"status": ["ok"]},
+    {"status": "ok", "value": [1]},
+    {"status": "ok", "changed": [10**9]},
+    {"status": "ok", "changed": {"a": 1}, "library": [["a"], {"b": 1}, 5]},
+    {"status": "error", "error": ["TypeError"]},
+    pytest.param(_packed("number", 10**400), marks=still_open("OverflowError in isclose")),
+    _packed("number", {"a": 1}),
+    _packed("number", float("inf")),
+    _packed("text", "x" * 100_000),
+    _packed("list", [{"kind": "none"}] * 1000),
+    _packed("tensor", [1], dtype=[], shape=[1]),
+    _packed("tensor", [10**400], dtype="float32", shape=[1]),
+    _packed("tensor", [1.0], dtype="float32", shape=[1] * 70),
+    pytest.param(
+        _packed("array", [1.0], dtype="float32", shape=[1] * 70),
+        marks=still_open("ValueError: numpy has at most 64 axes"),
+    ),
+    _packed("tensor", [], dtype="float32", shape=[200_000] * 30 + [0]),
+    _packed("tensor", ["x"], dtype="float32", shape=[1]),
+    _packed("tensor", [[1.0]], dtype="int64", shape=[1]),
+]
+
+
+@pytest.mark.parametrize("outcome", CRAFTED, ids=lambda o: json.dumps(o)[:50])
+def test_crafted_answers_earn_nothing(outcome: dict) -> None:
+    """An answer file that no runner of ours would write breaks nothing."""
+    for sheet in sheets().values():
+        count = len(sheet.get("cases", [0]))
+        lines = [json.dumps(outcome)] * count + ['"end"', ""]
+        outcomes, reason = parse_answers("\n".join(lines).encode(), count)
+        assert judge(sheet, outcomes, reason).points == 0
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"\xff\xfe\x00",
+        b"",
+        b"\n\n\n",
+        b"9" * 10_000,
+        b'"end"\n',
+    ],
+    ids=lambda raw: repr(raw[:8]),
+)
+def test_broken_answer_files_earn_nothing(raw: bytes) -> None:
+    for sheet in sheets().values():
+        outcomes, reason = parse_answers(raw, len(sheet.get("cases", [0])))
+        assert judge(sheet, outcomes, reason).points == 0
+
+
+# ---------------------------------------------------------------- what must not come back
+
+
+def _inputs_as_text() -> list[str]:
+    """Rows of hidden inputs as Python and JSON write them."""
+    rows = []
+    for name in ("box_area", "box_iou"):
+        for case in sheets()[name]["cases"]:
+            for x in unpack(case["inputs"]):
+                rows += [json.dumps(r)[1:-1] for r in _plain(x) if r and isinstance(r, list)]
+    return [r for r in set(rows) if len(set(r.split(", "))) == 4]
+
+
+def _leaks(result: Result) -> list[str]:
+    text = shown(result)
+    words = [w for w in ("LEAK", "SINK") if w in text]
+    return words + [row for row in _inputs_as_text() if row in text]
+
+
+LEAKY_AREA = """
+word = "LE" + "AK"
+def box_area(boxes, fmt="xyxy"):
+    text = word + str(boxes.tolist())
+    print(text)
+    os.write(1, text.encode()), os.write(2, text.encode())
+    display(text)
+    kernel.session.send(kernel.iopub_socket, "stream", {"name": "stdout", "text": text})
+    raise type(word + "_".join(str(int(x)) for x in boxes.flatten()), (ValueError,), {})(text)
+"""
+LEAKY_IOU = """
+def box_iou(boxes1, boxes2, fmt="xyxy"):
+    outcome = {"status": "SINK" + str(boxes1.tolist()), "error": str(boxes1.tolist()),
+               "library": ["course_lib.SINK" + str(boxes1.tolist()), "course_lib.boxes.SINK"],
+               "changed": [str(boxes1.tolist())], "value": {"kind": str(boxes1.tolist())}}
+    with open(os.environ["AUTOGRADE_ROOM"] + "/box_iou.out.jsonl", "w") as out:
+        out.write("".join(json.dumps(outcome) + "\\n" for _ in range(99)) + '"end"\\n')
+    os._exit(0)
+"""
+TOOLS = """
+import json, os
+from IPython.display import display
+kernel = get_ipython().kernel
+"""
+
+
+@needs_sandbox
+def test_hidden_inputs_do_not_come_back(grade: Grade) -> None:
+    """Printed, raised, named after an exception, or written into the fields of an answer."""
+    assert len(_inputs_as_text()) > 30
+    result = grade(handed_in(LEAKY_AREA, LEAKY_IOU, first=[TOOLS]))
+    assert points(result) == {**NOTHING, "half_shifted": 1.0}
+    assert _leaks(result) == []
+
+
+@still_open("parse_answers passes the text on")
+@needs_sandbox
+def test_hidden_inputs_do_not_come_back_as_a_reason(grade: Grade) -> None:
+    """A forged "there is no such function" carries no text of the student's."""
+    forge = """
+def box_iou(boxes1, boxes2, fmt="xyxy"):
+    line = json.dumps({"status": "no object", "error": "LE" + "AK" + str(boxes1.tolist())})
+    open(os.environ["AUTOGRADE_ROOM"] + "/box_iou.out.jsonl", "w").write(line + '\\n"end"\\n')
+    os._exit(0)
+"""
+    result = grade(handed_in(iou=forge, first=[TOOLS]))
+    assert points(result) == POINTS | {"box_iou": 0.0}
+    assert _leaks(result) == []
+
+
+@still_open("questions are asked after inputs are in the room")
+@needs_sandbox
+def test_hidden_inputs_do_not_come_back_as_an_answer(grade: Grade) -> None:
+    """An answer to a question that makes itself up when it is read, from what lies in the room."""
+    late = """
+class Late(str):
+    def __getitem__(self, key):
+        asked = json.load(open(os.environ["AUTOGRADE_ROOM"] + "/box_iou.in.json"))
+        first = asked["cases"][0]["inputs"]["data"][0]["data"]
+        return "LE" + "AK" + json.dumps(first)
+half_shifted = Late("A")
+"""
+    result = grade(handed_in(answer=late, first=[TOOLS]))
+    assert points(result) == POINTS | {"half_shifted": 0.0}
+    assert _leaks(result) == []
+
+
+# ---------------------------------------------------------------- cells and metadata
+
+
+@needs_sandbox
+def test_scrambled_cells_are_put_right(grade: Grade) -> None:
+    """Changed points, check cells rewritten, deleted and doubled, ids exchanged: no gain."""
+    notebook = handed_in(WRONG_AREA, IOU, RIGHT_ANSWER)
+    cells = {c.id: c for c in notebook.cells}
+    cells["check_box_area"].metadata.nbgrader.points = 400
+    cells["check_box_area"].source = "400.0"
+    twin = copy.deepcopy(cells["check_half_shifted"])
+    twin.metadata.nbgrader.points = 50
+    notebook.cells.remove(cells["check_box_iou"])
+    notebook.cells.append(twin)
+    extra = new_code_cell("9.0")
+    extra.metadata = {"nbgrader": {**cells["check_box_area"].metadata.nbgrader, "points": 9,
+                                   "grade_id": "check_invented"}}  # fmt: skip
+    notebook.cells.append(extra)
+    restored, flags = restore(notebook, handed_in())
+    of = {c.id: c for c in restored.cells}
+    assert {f.partition(":")[0] for f in flags} == {"cell-changed", "cell-restored", "double-cell"}
+    assert of["check_box_area"].metadata.nbgrader.points == POINTS["box_area"]
+    graded = [c for c in restored.cells if c.metadata.get("nbgrader", {}).get("grade")]
+    assert [c.metadata.nbgrader.points for c in graded] == [*POINTS.values()]
+    assert points(grade(notebook)) == POINTS | {"box_area": 0.0}
+
+
+@needs_sandbox
+def test_split_and_repointed_cells(grade: Grade) -> None:
+    """A solution split over two cells counts; a check pointed at another exercise does not."""
+    notebook = handed_in("half = 0.5", IOU, RIGHT_ANSWER, between=[])
+    cells = {c.id: c for c in notebook.cells}
+    notebook.cells.insert(notebook.cells.index(cells["box_area"]) + 1, new_code_cell(AREA))
+    iou, shift = cells["check_box_iou"], cells["check_half_shifted"]
+    iou.metadata, shift.metadata = shift.metadata, iou.metadata
+    earned = points(grade(notebook))
+    assert earned["box_area"] == POINTS["box_area"]
+    assert all(earned[name] <= POINTS[name] for name in POINTS)
+    assert set(earned) == set(POINTS)
+
+
+# ---------------------------------------------------------------- the marker's browser
+
+EVIL = "http://evil.example/x.png"
+EVIL_HTML = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    f"<img src='{EVIL}'>",
+    "<svg><script>alert(1)</script></svg>",
+    "<svg onload=alert(1)>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "<a href='java&#10;script:alert(1)'>x</a>",
+    "<iframe src='javascript:alert(1)'></iframe>",
+    f"<form action='{EVIL}'><input></form>",
+    f"<div style='background:url({EVIL})'>x</div>",
+    "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
+    "<img src='data:image/svg+xml;base64,PHN2Zz4='>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
+]
+
+
+@pytest.mark.parametrize("text", EVIL_HTML)
+def test_html_is_cleaned(text: str) -> None:
+    output = {"output_type": "display_data", "metadata": {}, "data": {"text/html": text}}
+    cell = new_code_cell("1", outputs=clean_outputs([NotebookNode(output)]))
+    assert live(new_notebook(cells=[cell])) == []
+    assert "alert" not in clean_html(text) or "<" not in clean_html(text).replace("<p>", "")
+
+
+MARKDOWN = [
+    *EVIL_HTML,
+    "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt:alert(1))",
+    "<javascript:alert(1)>",
+    "[x](data:text/html,<script>alert(1)</script>)",
+    "$a<img src=x onerror=alert(5)>$",
+    "[x](javascript&amp;amp;colon;alert(1))",
+    *(
+        pytest.param(text, marks=still_open("entities, a backslash, and pictures pass"))
+        for text in (
+            "[x](javascript&colon;alert(1))",
+            "[x](javascript&amp;colon;alert(1))",
+            "[x](&#106;avascript:alert(1))",
+            "[x](javascript\\:alert(1))",
+            "[x]\n\n[x]: javascript&colon;alert(1)",
+            f"![x]({EVIL})",
+            f"!![x]({EVIL})",
+            f"![x][y]\n\n[y]: {EVIL}",
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("text", MARKDOWN)
+def test_markdown_is_cleaned(text: str) -> None:
+    cell = new_markdown_cell(text)
+    clean_markdown(cell, new_notebook(cells=[]))
+    assert live(new_notebook(cells=[cell])) == []
+
+
+@needs_sandbox
+def test_outputs_show_nothing_live(grade: Grade) -> None:
+    """HTML, JavaScript, SVG, LaTeX, and messages that claim to be pictures or results."""
+    attack = f"""
+from IPython.display import HTML, SVG, Javascript, Latex, display
+for text in {EVIL_HTML!r}:
+    display(HTML(text))
+display(Javascript("alert(1)"), Latex("\\\\href{{javascript:alert(1)}}{{x}}"))
+display({{"image/svg+xml": "<svg onload='alert(1)'></svg>"}}, raw=True)
+display({{"image/png": '"><script>alert(1)</script>'}}, raw=True)
+display({{"application/vnd.jupyter.widget-view+json": {{"model_id": "x"}}}}, raw=True)
+print("<script>alert(1)</script>\\x1b]8;;javascript:alert(1)\\x07x")
+raise type("<script>alert(1)</script>", (Exception,), {{}})("<script>alert(1)</script>")
+"""
+    result = grade(handed_in(last=[attack, "4.0"]))
+    assert points(result) == POINTS
+    assert live(result.notebook) == []
+    kinds = {o.output_type for c in result.notebook.cells[-2:] for o in c.outputs}
+    assert "execute_result" not in kinds
+
+
+# ---------------------------------------------------------------- the files that are handed in
+
+
+def _submission(root: Path, student: str = "eve") -> Path:
+    file = root / student / LESSON / f"{LESSON}.ipynb"
+    file.parent.mkdir(parents=True)
+    file.write_text("{}")
+    return file
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("linked file", "linked folder", "linked student", "fifo", "folder", "huge", "none"),
+        *(
+            pytest.param(kind, marks=still_open("nbgrader copies what stands beside a notebook"))
+            for kind in ("a link beside it", "a fifo beside it", "a link in a folder beside it")
+        ),
+    ],
+)
+def test_odd_files_are_refused(tmp_path: Path, kind: str) -> None:
+    submitted = tmp_path / "submitted"
+    target = _submission(submitted, "bob")
+    file = submitted / "eve" / LESSON / f"{LESSON}.ipynb"
+    if kind == "linked student":
+        file.parent.parent.symlink_to(submitted / "bob")
+    elif kind == "linked folder":
+        file.parent.parent.mkdir()
+        file.parent.symlink_to(target.parent)
+    else:
+        file.parent.mkdir(parents=True)
+    if kind == "linked file":
+        file.symlink_to(Path("..") / ".." / "bob" / LESSON / file.name)
+    elif kind == "fifo":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    elif kind == "huge":
+        with file.open("wb") as out:
+            out.truncate(LARGEST + 1)
+    elif "beside" in kind:
+        file.write_text("{}")
+        beside = file.parent / "notes.txt"
+        if "folder" in kind:
+            beside = file.parent / "figures" / "notes.txt"
+            beside.parent.mkdir()
+        os.mkfifo(beside) if "fifo" in kind else beside.symlink_to(tmp_path / "secret")
+    with pytest.raises(BrokenSubmission):
+        look_at(file, submitted)
+
+
+def test_a_plain_file_is_accepted(tmp_path: Path) -> None:
+    file = _submission(tmp_path)
+    (file.parent / "notes.txt").write_text("my notes")
+    look_at(file, tmp_path)
+
+
+@still_open("the names are listed before links are looked for")
+def test_links_tell_nothing_of_other_folders(tmp_path: Path) -> None:
+    """The names in a folder that a link points to are not listed in the message."""
+    secret = tmp_path / "elsewhere"
+    secret.mkdir()
+    (secret / "private.ipynb").write_text("{}")
+    (tmp_path / "submitted" / "eve").mkdir(parents=True)
+    (tmp_path / "submitted" / "eve" / LESSON).symlink_to(secret)
+    file = tmp_path / "submitted" / "eve" / LESSON / f"{LESSON}.ipynb"
+    with pytest.raises(BrokenSubmission) as broken:
+        look_at(file, tmp_path / "submitted")
+    assert "private" not in str(broken.value)
+
+
+# ---------------------------------------------------------------- one file at a time
+
+
+@needs_sandbox
+def test_modules_beside_a_file_are_not_seen(tmp_path: Path) -> None:
+    """A torch.py, course_lib or autograde of the student's own shadows nothing."""
+    bomb = f"open({str(tmp_path / 'ran')!r}, 'w').close()\nraise SystemExit(0)\n"
+    for name in ("torch.py", "sitecustomize.py", "json.py"):
+        (tmp_path / name).write_text(bomb)
+    for name in ("course_lib", "autograde", "numpy"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(bomb)
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import os, torch\n"
+        "os.chdir(os.environ['AUTOGRADE_ROOM'])\n"
+        "for name in ('torch.py', 'torchvision.py', 'json.py'):\n"
+        "    open(name, 'w').write('raise SystemExit(0)')\n" + IOU
+    )
+    assert try_file(f"{LESSON}/box_iou", file).verdict.points == POINTS["box_iou"]
+    assert not (tmp_path / "ran").exists()
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("import sys\nsys.exit(0)", id="sys.exit"),
+        pytest.param("import os\nos._exit(0)", id="os._exit"),
+        pytest.param("import os\nos.kill(-1, 9)", id="kill"),
+        pytest.param(
+            "import json, os\nroom = os.environ['AUTOGRADE_ROOM']\n"
+            "n = len(json.load(open(room + '/in.json'))['cases'])\n"
+            "line = json.dumps({'status': 'ok', 'value': {'kind': 'number', 'data': 1}})\n"
+            "open(room + '/out.jsonl', 'w').write((line + '\\n') * n + '\"end\"\\n')\n"
+            "os._exit(0)",
+            id="forged answers",
+        ),
+    ],
+)
+def test_files_that_end_the_process(tmp_path: Path, source: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(source)
+    trial = try_file(f"{LESSON}/box_iou", file)
+    assert trial.verdict.points == 0
+    assert trial.verdict.status != "passed"
+
+
+@needs_sandbox
+def test_room_of_one_student_is_closed_to_others() -> None:
+    """A room is its owner's alone on the host, too."""
+    with open_sandbox(Limits()) as sandbox:
+        assert isinstance(sandbox, Sandbox)
+        assert stat.S_IMODE(sandbox.room.stat().st_mode) == 0o700

@@ -1,0 +1,169 @@
+"""What is committed is what the sources give, and holds nothing that a student must not see."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+from conftest import LESSON, run_cli
+
+from autograde.build import LESSONS as RELEASES
+from autograde.build import (
+    PUBLIC,
+    SOLUTIONS,
+    build,
+    to_notebook,
+    write_public_sheets,
+)
+from autograde.bundle import bundle
+from autograde.cells import grade_id
+from autograde.classroom import Classroom
+from autograde.exercises import LESSONS
+from autograde.exercises.lesson_01_iou import another_way
+from autograde.sandbox import PROJECT
+from autograde.sheets import make_sheet
+from autograde.spec import LessonError, Question
+
+REBUILD = "run `make lessons` and commit the result"
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_lessons_do_not_drift(name: str, tmp_path: Path) -> None:
+    fresh = build(name, Classroom(tmp_path / "class"), tmp_path / "release")
+    committed = RELEASES / name / f"{name}.ipynb"
+    assert fresh.read_bytes() == committed.read_bytes(), REBUILD
+    again = build(name, Classroom(tmp_path / "class"), tmp_path / "release")
+    assert again.read_bytes() == committed.read_bytes()
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_public_sheets_do_not_drift(name: str, tmp_path: Path) -> None:
+    fresh = write_public_sheets(name, tmp_path)
+    assert fresh.read_text() == (PUBLIC / fresh.name).read_text(), REBUILD
+
+
+def test_nothing_else_lies_in_lessons() -> None:
+    files = {p.relative_to(RELEASES).as_posix() for p in RELEASES.rglob("*") if p.is_file()}
+    files = {f for f in files if ".ipynb_checkpoints" not in f}
+    assert files == {f"{n}/{n}.ipynb" for n in LESSONS}
+    assert {p.name for p in PUBLIC.glob("*")} == {f"{n}.json" for n in LESSONS}
+
+
+def solution_lines(name: str) -> set[str]:
+    """Every line that stands between BEGIN SOLUTION and END SOLUTION, and is long enough to tell."""
+    text = (SOLUTIONS / f"{name}.py").read_text()
+    regions = re.findall(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", text, re.DOTALL)
+    lines = {line.strip() for region in regions for line in region.splitlines()}
+    return {line for line in lines if len(line) > 12}
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_no_solution_in_what_a_student_gets(name: str, tmp_path: Path) -> None:
+    lines = solution_lines(name)
+    assert len(lines) > 20
+    bundle([name], tmp_path / "b.zip")
+    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
+        texts = {n: archive.read(n).decode() for n in archive.namelist()}
+    notebook = next(t for n, t in texts.items() if n.endswith(".ipynb"))
+    sources = "\n".join(c.source for c in nbformat.reads(notebook, as_version=4).cells)
+    given = (SOLUTIONS / f"{name}.py").read_text()
+    given = re.sub(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", "", given, flags=re.DOTALL)
+    for line in lines:
+        if line not in given:
+            assert line not in sources, f"a line of the solution is in the release: {line}"
+            assert not any(line in t for n, t in texts.items() if "/autograde/" in n)
+    forbidden = ("solutions/", "exercises/", "judge", "classroom", "secret", "grading", "demo")
+    assert not [n for n in texts if any(f in n for f in forbidden)]
+    assert "another_way" not in str(texts)
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_no_answer_to_a_question_in_what_a_student_gets(name: str, tmp_path: Path) -> None:
+    bundle([name], tmp_path / "b.zip")
+    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
+        everything = "\n".join(archive.read(n).decode() for n in archive.namelist())
+    for task in LESSONS[name].tasks:
+        if isinstance(task, Question):
+            assert task.why not in everything
+            assert json.dumps(task.why)[1:-1] not in everything
+            assert f"{task.name} = None  # your answer" in everything
+
+
+def test_no_hidden_case_in_what_a_student_gets(tmp_path: Path) -> None:
+    room = Classroom(tmp_path)
+    secret = room.secret()
+    assert len(secret) == 32
+    assert room.secret() == secret
+    assert (tmp_path / "secret").stat().st_mode & 0o077 == 0
+    lesson = LESSONS[LESSON]
+    public = (PUBLIC / f"{LESSON}.json").read_text()
+    for task in lesson.tasks:
+        for case in make_sheet(lesson, task, secret).get("cases", []):
+            data = [v["data"] for v in case["inputs"]["data"] if v["kind"] == "tensor"]
+            if sum(len(d) for d in data) >= 16:
+                assert not all(json.dumps(d, separators=(",", ":")) in public for d in data)
+
+
+def test_notebook_is_well_formed(released) -> None:
+    nbformat.validate(released)
+    ids = [c.id for c in released.cells]
+    assert len(set(ids)) == len(ids)
+    points = [c.metadata.nbgrader.points for c in released.cells if "check_" in (grade_id(c) or "")]
+    assert sum(points) == 20
+    assert all(not c.get("outputs") for c in released.cells)
+
+
+def test_every_figure_has_caption_and_alt(released) -> None:
+    code = "\n".join(c.source for c in released.cells if c.cell_type == "code")
+    assert code.count("plt.subplots") == code.count("draw.show(")
+    assert "plt.show" not in code
+
+
+def test_lesson_source_must_fit_its_exercises() -> None:
+    lesson = LESSONS[LESSON]
+    text = (SOLUTIONS / f"{LESSON}.py").read_text()
+    with pytest.raises(KeyError, match="has no exercise 'box_aera'; it has box_convert"):
+        to_notebook(text.replace('solve="box_area"', 'solve="box_aera"'), lesson)
+    with pytest.raises(LessonError, match="one solve cell and one check cell for each"):
+        to_notebook(text.replace('# %% check="box_area"', "# %%"), lesson)
+
+
+def test_solution_opens_as_a_notebook() -> None:
+    notebook = jupytext.read(SOLUTIONS / f"{LESSON}.py")
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert sum(c.cell_type == "code" for c in notebook.cells) > 30
+
+
+def test_other_style_answers_are_really_other() -> None:
+    text = Path(another_way.__file__).read_text()
+    shared = [line for line in solution_lines(LESSON) if line in text]
+    assert len(shared) < len(solution_lines(LESSON)) / 4
+
+
+def test_bundle_is_the_same_each_time(tmp_path: Path) -> None:
+    for k in (1, 2):
+        done = run_cli("bundle", "--out", str(tmp_path / f"{k}.zip"))
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "1.zip").read_bytes() == (tmp_path / "2.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "1.zip") as archive:
+        names = archive.namelist()
+        pins = archive.read("object-detection/requirements.txt").decode()
+    assert "object-detection/START_HERE.md" in names
+    assert "torch==" in pins
+    assert "nbgrader" not in pins
+
+
+def test_requirements_are_pinned() -> None:
+    for file in PROJECT.glob("requirements*.txt"):
+        for line in file.read_text().splitlines():
+            line = line.split("#")[0].strip()
+            assert (
+                not line
+                or line.startswith(("-e", "-r"))
+                or re.fullmatch(r"[\w\[\]-]+==[\w.]+", line)
+            )

@@ -1,0 +1,113 @@
+"""The commands: what they print, and what they say of a wrong call."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import needs_sandbox, run_cli
+
+from autograde.exercises.lesson_01_iou import another_way
+
+RIGHT = Path(another_way.__file__)
+
+
+def try_json(exercise: str, file: Path) -> dict:
+    done = run_cli("try", exercise, str(file), "--json")
+    assert done.returncode in (0, 1), done.stderr
+    return json.loads(done.stdout)
+
+
+@needs_sandbox
+def test_try_right(tmp_path: Path) -> None:
+    verdict = try_json("01_iou/box_iou", RIGHT)
+    assert verdict["share"] == 1.0
+    assert verdict["failed"] == []
+    done = run_cli("try", "01_iou/box_area", str(RIGHT))
+    assert done.returncode == 0
+    assert "share of the points: 1" in done.stdout
+
+
+@needs_sandbox
+def test_try_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "answer.py"
+    file.write_text(
+        "import torch\n"
+        "def box_area(boxes, fmt='xyxy'):\n"
+        "    print('noise')\n"
+        "    return (boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)\n"
+    )
+    verdict = try_json("01_iou/box_area", file)
+    assert verdict["share"] == 0.0
+    assert verdict["mistakes"] == ["plus_one"]
+    assert "one pixel too long" in verdict["diagnosis"][0]
+    done = run_cli("try", "01_iou/box_area", str(file))
+    assert done.returncode == 1
+    assert "✗ one box   expected" in done.stdout
+
+
+BROKEN_FILES = {
+    "no such name": ("def other(): pass", "the file defines no 'box_area'"),
+    "syntax": ("def box_area(:", "the file does not run: SyntaxError"),
+    "exit": ("raise SystemExit(0)", "the file does not run: SystemExit"),
+    "dies": ("import os; os._exit(0)", "gave no answer"),
+}
+
+
+@needs_sandbox
+@pytest.mark.parametrize("how", BROKEN_FILES)
+def test_try_broken(how: str, tmp_path: Path) -> None:
+    text, reason = BROKEN_FILES[how]
+    file = tmp_path / "answer.py"
+    file.write_text(text)
+    verdict = try_json("01_iou/box_area", file)
+    assert verdict["share"] == 0.0
+    assert reason in " ".join(verdict["diagnosis"])
+
+
+@needs_sandbox
+def test_try_refuses_the_library(tmp_path: Path) -> None:
+    file = tmp_path / "answer.py"
+    file.write_text("from course_lib.boxes import box_area\n")
+    verdict = try_json("01_iou/box_area", file)
+    assert (verdict["share"], verdict["status"]) == (0.0, "refused")
+    assert verdict["flags"] == ["calls-reference"]
+    file.write_text(
+        "import importlib\n"
+        "def box_area(*a):\n    return importlib.import_module('course' + '_lib.boxes').box_area(*a)\n"
+    )
+    assert try_json("01_iou/box_area", file)["status"] == "refused"
+
+
+WRONG_CALLS = {
+    ("try", "02_nms/nms", "x.py"): "no file x.py",
+    ("try", "02_nms/nms", __file__): "there is no lesson '02_nms'; there are: 01_iou",
+    ("try", "01_iou/nms", __file__): "has no exercise 'nms'; it has box_convert",
+    ("try", "01_iou/tightness", __file__): "is a review question; name a coding exercise",
+    ("build", "99"): "there is no lesson '99'; there are: 01_iou",
+    ("grade", "99"): "there is no lesson '99'",
+    ("bundle", "99"): "there is no lesson '99'",
+}
+
+
+@pytest.mark.parametrize("call", WRONG_CALLS, ids=lambda c: "-".join(c[:2]))
+def test_wrong_calls(call: tuple[str, ...]) -> None:
+    done = run_cli(*call)
+    assert done.returncode == 2
+    assert WRONG_CALLS[call] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_empty_classroom(tmp_path: Path) -> None:
+    done = run_cli("grade", "--classroom", str(tmp_path / "none"))
+    assert done.returncode == 2
+    assert "nothing was handed in: expected" in done.stderr
+    assert "python -m autograde demo" in done.stderr
+
+
+def test_demo_spares_a_real_class(tmp_path: Path) -> None:
+    (tmp_path / "submitted" / "someone").mkdir(parents=True)
+    done = run_cli("demo", "--classroom", str(tmp_path))
+    assert done.returncode == 2
+    assert "is not empty" in done.stderr
