@@ -372,7 +372,7 @@ def mark(sheet: Sheet, outcomes: list[Outcome]) -> Marks:
         CaseMark(k, case["probes"], bool(case["core"]), judge_outcome(case, outcome))
         for k, (case, outcome) in enumerate(zip(sheet["cases"], outcomes, strict=True))
     ]
-    if outcomes and all(_unwritten(o, sheet["name"]) for o in outcomes):
+    if _unwritten(outcomes, sheet["name"]):
         return Marks("not attempted", 0.0, marks)
     if library:
         return Marks("refused", 0.0, marks, library=library)
@@ -393,10 +393,11 @@ def mark(sheet: Sheet, outcomes: list[Outcome]) -> Marks:
     return Marks(status, share, marks, diagnoses, [m["name"] for m in found])
 
 
-def _unwritten(outcome: Outcome, name: str) -> bool:
-    """Is it this exercise that is not written yet, and not one that it calls?"""
-    text = str(outcome.get("error") or f"{name}{NOT_YET}")
-    return outcome.get("status") == "not attempted" and text.startswith(f"{name}{NOT_YET}")
+def _unwritten(outcomes: list[Outcome], name: str) -> bool:
+    """Is it this exercise that is not written yet, and not only one that it calls?"""
+    if not outcomes or any(o.get("status") != "not attempted" for o in outcomes):
+        return False
+    return any(str(o.get("error") or f"{name}{NOT_YET}").startswith(name) for o in outcomes)
 
 
 def share_of_points(marks: list[CaseMark]) -> float:
