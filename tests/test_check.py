@@ -66,7 +66,9 @@ def test_not_attempted(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_stub_that_converts_formats_first_is_not_attempted() -> None:
     def f(b, fmt="xyxy"):
-        raise NotImplementedError(f"{'box_area' if fmt == 'xyxy' else 'box_convert'}: not attempted yet")
+        raise NotImplementedError(
+            f"{'box_area' if fmt == 'xyxy' else 'box_convert'}: not attempted yet"
+        )
 
     assert report_of("box_area", f).startswith("○ box_area: not attempted yet")
 
