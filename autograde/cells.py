@@ -173,4 +173,7 @@ def clean_markdown(cell: NotebookNode, source: NotebookNode) -> None:
     """Take raw HTML out of a markdown cell, unless the text is the instructor's own."""
     if cell.source not in {c.source for c in source.cells if c.cell_type == "markdown"}:
         text = bleach.clean(cell.source, tags=set())
-        cell.source = re.sub(r"(?i)(javascript|vbscript|data):", r"\1 :", text)
+        text = re.sub(r"&(?!(?:lt|gt|amp);)", "&amp;", text)  # entities could spell a scheme
+        text = re.sub(r"&amp;(?=[#\w]+;)", "& ", text)
+        text = re.sub(r"!+\[", "[", text)  # a picture would be fetched from elsewhere
+        cell.source = re.sub(r"(?i)(javascript|vbscript|data)\\*:", r"\1 :", text)

@@ -23,7 +23,7 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
@@ -71,6 +71,7 @@ class SandboxKernelManager(AsyncKernelManager):
 def _manager(sandbox: Sandbox) -> SandboxKernelManager:
     context = zmq.asyncio.Context()
     context.setsockopt(zmq.MAXMSGSIZE, sandbox.limits.message)
+    context.setsockopt(zmq.RCVHWM, 32)  # messages that may wait in our memory
     manager = SandboxKernelManager(
         transport="ipc", connection_file=str(sandbox.room / "kernel.json"), context=context
     )
@@ -116,7 +117,12 @@ class _Client(NotebookClient):
                     self.kept[cell_index] = self.limits.cell_output
                 return None
             self.kept[cell_index] = kept + size
-        return super().process_message(msg, cell, cell_index)
+        try:
+            return super().process_message(msg, cell, cell_index)
+        except CellControlSignal:  # nbclient's own: the cell is done
+            raise
+        except Exception:  # a message that no honest kernel sends is left out
+            return None
 
     def on_comm_open_jupyter_widget(self, msg: Any) -> None:
         """Widgets have no life in grading; what a kernel says of them is not interpreted."""
@@ -139,6 +145,7 @@ def execute(notebook: NotebookNode, sheets: dict[str, Sheet], limits: Any) -> Ex
     skip: dict[int, str] = {}
     stop = len(notebook.cells)
     flags: list[str] = []
+    end = time.monotonic() + 2 * limits.notebook_seconds  # for all runs together
     while True:
         try:
             with open_sandbox(limits) as sandbox:
@@ -152,7 +159,7 @@ def execute(notebook: NotebookNode, sheets: dict[str, Sheet], limits: Any) -> Ex
             skip[death.index] = death.reason
             if len(skip) >= MOST_DEATHS:
                 stop = min(stop, death.index)
-            if len(skip) > MOST_DEATHS + 2 or stop <= 0:
+            if len(skip) > MOST_DEATHS + 2 or stop <= 0 or time.monotonic() > end:
                 flags.append("gave-up")
                 return Executed(copy.deepcopy(notebook), {}, sorted(set(flags)))
 
@@ -188,7 +195,8 @@ async def _run(
                 exercise = checked_exercise(cell)
                 if exercise in sheets and not _errors(cell):
                     await _snapshot(client, exercise, index, watchdog)
-            for exercise in sheets:
+            # Questions first: their answers are shown, so no hidden input may be in the room yet.
+            for exercise in sorted(sheets, key=lambda name: sheets[name]["type"] != "question"):
                 result.answers[exercise] = await _ask(exercise, sheets[exercise], sandbox)
     finally:
         with contextlib.suppress(Exception):
@@ -209,6 +217,9 @@ async def _run_cell(client: _Client, cell: NotebookNode, index: int, watchdog: W
     if not done:
         watchdog.kill()
         task.cancel()
+        await asyncio.wait({task}, timeout=GRACE)
+        if task.done() and not task.cancelled():
+            task.exception()  # taken note of: else it is logged at some later time, in any code
         reason = f"it ran longer than {limit} s and could not be interrupted"
         raise KernelDied(index, watchdog.reason or reason)
     try:
@@ -265,8 +276,11 @@ async def _ask(exercise: str, sheet: Sheet, sandbox: Sandbox) -> tuple[list[Outc
     cases = case_inputs(sheet)
     asked = {"cases": cases, "forbidden": sheet.get("forbidden", [])}
     draft = room / f"{exercise}.draft"
-    _write_new(draft, json.dumps(asked))
-    draft.replace(room / f"{exercise}.in.json")  # whole or not at all
+    try:
+        _write_new(draft, json.dumps(asked))
+        draft.replace(room / f"{exercise}.in.json")  # whole or not at all
+    except OSError:
+        return [], "the notebook changed the files through which it is asked"
     answers = room / f"{exercise}.out.jsonl"
     deadline = time.monotonic() + CASE_SECONDS * 4
     raw = None

@@ -59,8 +59,14 @@ class Verdict:
         return html_page(f"{self.title} · {points}", rows, self.notes)
 
 
-def parse_answers(raw: bytes | None, count: int) -> tuple[list[Outcome], str]:
-    """The outcomes in a room's answer file, and a reason if there are fewer than `count`."""
+def parse_answers(
+    raw: bytes | None, count: int, own_words: bool = False
+) -> tuple[list[Outcome], str]:
+    """The outcomes in a room's answer file, and a reason if there are fewer than `count`.
+
+    own_words: pass on what the file says of why there is no object. Only where no hidden input
+    is at stake: the words are the student's.
+    """
     if raw is None:
         return [], "the code gave no answer in time"
     outcomes: list[Outcome] = []
@@ -75,7 +81,7 @@ def parse_answers(raw: bytes | None, count: int) -> tuple[list[Outcome], str]:
         if not isinstance(data, dict):
             break
         if data.get("status") == "no object":
-            return [], str(data.get("error", ""))[:400]
+            return [], str(data.get("error", ""))[:400] if own_words else "there was no object"
         outcomes.append(data)
     reason = "" if ended else "the code came to no end in time, or ended the process"
     return outcomes[:count], reason

@@ -20,7 +20,7 @@ from autograde.exercises import find_lesson
 from autograde.judge import Verdict, judge, nothing_handed_over
 from autograde.sandbox import PROJECT, Limits, bubblewrap
 from autograde.sheets import make_sheet
-from autograde.source_check import borrowed
+from autograde.source_check import borrowed, tampering
 from autograde.spec import Exercise
 from autograde.student.marking import Sheet
 
@@ -122,6 +122,9 @@ def _verdicts(
         cell.outputs = [
             NotebookNode(output_type="execute_result", data=data, metadata={}, execution_count=None)
         ]
+    odd = tampering(code, given)
+    if odd:
+        executed.flags.append(f"look-at-source:{'+'.join(odd)[:60]}")
     order = list(sheets)
     verdicts.sort(key=lambda v: order.index(v.exercise))
     return Result(executed.notebook, verdicts, executed.flags)

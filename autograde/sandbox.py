@@ -35,6 +35,7 @@ class Limits:
     notebook_seconds: int = 600
     memory: int = 3 << 30
     processes: int = 80
+    threads: int = 500
     room: int = 64 << 20
     file: int = 32 << 20
     message: int = 16 << 20  # one message from a kernel
@@ -69,9 +70,11 @@ class Sandbox:
 
     def command(self, argv: list[str]) -> list[str]:
         """The command that runs `argv` inside."""
-        inside = [shutil.which("env") or "/usr/bin/env", "-i", *self._environment(), *argv]
+        env = shutil.which("env") or "/usr/bin/env"
+        inside = [env, "-i", *self._environment(), *argv]
         if self.bwrap:
-            inside = [self.bwrap, *self._walls(), "--", *inside]
+            # bubblewrap is process 1 inside: its own environment can be read there, too.
+            inside = [env, "-i", self.bwrap, *self._walls(), "--", *inside]
         return [*self._prlimit(), *inside]
 
     def _environment(self) -> list[str]:
@@ -118,21 +121,24 @@ class Sandbox:
                 walls += ["--symlink", os.readlink(folder), folder]
             elif os.path.exists(folder):
                 walls += ["--ro-bind", folder, folder]
-        walls += ["--proc", "/proc", "--dev", "/dev"]
+        # Root outside stays root to /proc/sys, whose core_pattern runs programs on the host.
+        walls += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
+        walls += ["--size", str(self.limits.room), "--tmpfs", "/dev/shm"]
         walls += ["--size", str(self.limits.room * 4), "--tmpfs", "/tmp"]
         for prefix in dict.fromkeys((sys.base_prefix, sys.prefix)):
             if not Path(prefix).is_relative_to("/usr"):
                 walls += ["--ro-bind", prefix, prefix]
         for installed in Path(sys.prefix).glob("lib/python*/site-packages/autograde"):
-            walls += ["--tmpfs", str(installed)]  # a copy that is not editable holds the exercises
+            # a copy that is not editable holds the exercises
+            walls += ["--tmpfs", str(installed), "--remount-ro", str(installed)]
         student = COURSE / "autograde" / "student"
         walls += ["--ro-bind", str(PROJECT / "course_lib"), str(COURSE / "course_lib")]
         walls += ["--ro-bind", str(PROJECT / "autograde" / "student"), str(student)]
-        walls += ["--tmpfs", str(student / "public")]
+        walls += ["--tmpfs", str(student / "public"), "--remount-ro", str(student / "public")]
         init = "autograde/__init__.py"
         walls += ["--ro-bind", str(PROJECT / init), str(COURSE / init)]
         walls += ["--bind", str(self.room), str(self.room), "--chdir", "/tmp"]
-        return walls
+        return [*walls, "--remount-ro", "/dev", "--remount-ro", "/"]
 
 
 @contextlib.contextmanager
@@ -143,7 +149,16 @@ def open_sandbox(limits: Limits) -> Iterator[Sandbox]:
     try:
         yield Sandbox(room, limits, bubblewrap())
     finally:
+        _remove(room)
+
+
+def _remove(room: Path) -> None:
+    """Remove a room whatever stands in it: folders too deep for Python, or closed to us."""
+    with contextlib.suppress(RecursionError):
         shutil.rmtree(room, ignore_errors=True)
+    if room.exists():
+        subprocess.run(["chmod", "-R", "u+rwX", str(room)], capture_output=True, check=False)
+        subprocess.run(["rm", "-rf", str(room)], capture_output=True, check=False)
 
 
 def read_room_file(path: Path, largest: int) -> bytes | None:
@@ -153,11 +168,14 @@ def read_room_file(path: Path, largest: int) -> bytes | None:
         fd = os.open(path, flags)
     except OSError:
         return None
-    with os.fdopen(fd, "rb") as file:
-        info = os.fstat(file.fileno())
+    try:
+        info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode) or info.st_size > largest:
             return None
-        return file.read(largest)
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            return file.read(largest)
+    finally:
+        os.close(fd)
 
 
 class Watchdog:
@@ -180,7 +198,10 @@ class Watchdog:
 
     def _watch(self) -> None:
         while not self._stop.wait(0.2):
-            self.reason = self._excess()
+            try:
+                self.reason = self._excess()
+            except Exception as error:  # what cannot be watched does not run
+                self.reason = f"it could not be watched: {type(error).__name__}"
             if self.reason:
                 self.kill()
                 return
@@ -190,7 +211,9 @@ class Watchdog:
         family = self._family()
         if len(family) > limits.processes:
             return f"more than {limits.processes} processes"
-        if sum(_memory(p) for p in family) > limits.memory:
+        if sum(_threads(p) for p in family) > limits.threads:
+            return f"more than {limits.threads} threads"
+        if sum(_memory(p) for p in family) + _unmapped(family) > limits.memory:
             return f"more than {limits.memory >> 20} MB of memory"
         if _folder_size(self.sandbox.room) > limits.room:
             return f"more than {limits.room >> 20} MB of files"
@@ -224,13 +247,44 @@ def _memory(process: psutil.Process) -> int:
     return 0
 
 
+def _threads(process: psutil.Process) -> int:
+    try:
+        return process.num_threads()
+    except psutil.Error:
+        return 0
+
+
+def _unmapped(family: list[psutil.Process]) -> int:
+    """Bytes in memory files (memfd): where no process has them mapped, _memory misses them."""
+    sizes: dict[tuple[int, int], int] = {}
+    for process in family:
+        folder = f"/proc/{process.pid}/fd"
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                with contextlib.suppress(OSError):
+                    if os.readlink(f"{folder}/{name}").startswith("/memfd:"):
+                        info = os.stat(f"{folder}/{name}")
+                        sizes[info.st_dev, info.st_ino] = info.st_blocks * 512
+    return sum(sizes.values())
+
+
 def _folder_size(folder: Path) -> int:
-    total = 0
-    for count, (parent, _, files) in enumerate(os.walk(folder)):
-        for name in files:
-            with contextlib.suppress(OSError):
-                total += max(4096, os.lstat(os.path.join(parent, name)).st_size)
-        if count > 2000:
+    """Bytes in a folder; endless where it cannot be read to its end, as deep as it may be."""
+    total, folders, todo = 0, 0, [str(folder)]
+    while todo:
+        folders += 1
+        if folders > 2000:
+            return 1 << 60
+        try:
+            with os.scandir(todo.pop()) as entries:
+                for entry in entries:
+                    with contextlib.suppress(FileNotFoundError):
+                        total += max(4096, entry.stat(follow_symlinks=False).st_size)
+                        if entry.is_dir(follow_symlinks=False):
+                            todo.append(entry.path)
+        except FileNotFoundError:
+            continue
+        except OSError:
             return 1 << 60
     return total
 

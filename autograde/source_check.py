@@ -24,7 +24,7 @@ def parse(code: str) -> ast.Module | None:
     lines = ["pass" if re.match(r"\s*[%!?]", line) else line for line in code.splitlines()]
     try:
         return ast.parse("\n".join(lines))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
         return None
 
 
@@ -146,6 +146,27 @@ def borrowed(
                 elif _names_library(n):
                     hiding.add("library-name-in-text")
     return sorted(library), sorted(hiding)
+
+
+MACHINERY = (
+    *("handover", "hand_over", "snapshot", "AUTOGRADE_ROOM", "NBGRADER_EXECUTION"),
+    *("setprofile", "settrace", "fork", "_exit", "input_transformers_post", "ast_transformers"),
+    *("input_transformers_cleanup", "set_custom_exc", "showtraceback", "iopub_socket"),
+    *("autograde.student", "_getframe", "get_objects"),
+)
+
+
+def tampering(cells: list[str], given: frozenset[str] = frozenset()) -> list[str]:
+    """Names of the grading machinery that a student's cells mention; no solution needs them."""
+    found: set[str] = set()
+    for code in cells:
+        if code in given:
+            continue
+        found |= {word for word in MACHINERY if re.search(rf"\b{re.escape(word)}\b", code)}
+        tree = parse(code)
+        if tree is not None and "check" in _bindings([tree]) and "import" not in code:
+            found.add("check")
+    return sorted(found)
 
 
 def definition(cells: list[str], name: str) -> str:

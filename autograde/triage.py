@@ -19,6 +19,11 @@ class BrokenSubmission(Exception):
 
 def look_at(file: Path, submitted: Path) -> None:
     """Raise BrokenSubmission unless `file` is a plain file of modest size inside `submitted`."""
+    for part in (file, *file.parents):
+        if part == submitted:
+            break
+        if part.is_symlink():
+            raise BrokenSubmission(f"{part.name} is a link, not a file: hand in the file itself")
     if not os.path.lexists(file):
         found = sorted(p.name for p in file.parent.iterdir()) if file.parent.is_dir() else []
         others = [n for n in found if n.endswith(".ipynb")]
@@ -28,11 +33,6 @@ def look_at(file: Path, submitted: Path) -> None:
                 f"Rename the notebook to {file.name} and hand in again"
             )
         raise BrokenSubmission(f"no file {file.name} was handed in")
-    for part in (file, *file.parents):
-        if part == submitted:
-            break
-        if part.is_symlink():
-            raise BrokenSubmission(f"{part.name} is a link, not a file: hand in the file itself")
     info = file.lstat()
     if not stat.S_ISREG(info.st_mode):
         raise BrokenSubmission(f"{file.name} is not a plain file")
@@ -41,6 +41,27 @@ def look_at(file: Path, submitted: Path) -> None:
             f"{file.name} has {info.st_size >> 20} MB, more than {LARGEST >> 20} MB: "
             "clear the outputs, save, and hand in again"
         )
+    _look_beside(file)
+
+
+def _look_beside(file: Path) -> None:
+    """nbgrader copies what stands beside a notebook, into the feedback, too: no links there."""
+    total, todo = 0, [str(file.parent)]
+    while todo:
+        with os.scandir(todo.pop()) as entries:
+            for entry in entries:
+                info = entry.stat(follow_symlinks=False)
+                total += max(4096, info.st_size)
+                if stat.S_ISDIR(info.st_mode):
+                    todo.append(entry.path)
+                elif not stat.S_ISREG(info.st_mode):
+                    raise BrokenSubmission(
+                        f"{entry.name} is a link or no plain file: hand in the file itself"
+                    )
+                if total > LARGEST:
+                    raise BrokenSubmission(
+                        f"more than {LARGEST >> 20} MB were handed in: hand in the notebook alone"
+                    )
 
 
 def read_submission(file: Path, submitted: Path) -> NotebookNode:

@@ -75,7 +75,7 @@ def _answers(
         f"f({str(room / 'submission.py')!r}, {name!r}, {str(questions)!r}, {str(answers)!r})"
     )
     reason = run_inside([sys.executable, "-c", code], sandbox, SECONDS)
-    outcomes, short = parse_answers(read_room_file(answers, sandbox.limits.file), len(asked))
+    outcomes, short = parse_answers(read_room_file(answers, sandbox.limits.file), len(asked), True)
     return outcomes, reason or short
 
 

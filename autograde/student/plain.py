@@ -14,6 +14,7 @@ import torch
 
 MAX_ELEMENTS = 200_000  # in one packed value
 MAX_DEPTH = 6
+MAX_AXES = 16
 
 TENSOR_DTYPES: dict[str, torch.dtype] = {
     str(d).removeprefix("torch."): d
@@ -83,7 +84,7 @@ def unpack(packed: Any, depth: int = 0) -> Any:
     if kind in ("tensor", "array"):
         return _unpack_tensor(packed)
     if kind == "number":
-        if isinstance(data, bool | int | float):
+        if isinstance(data, bool | float) or (isinstance(data, int) and abs(data) <= 2**63):
             return data
         if data in ("nan", "inf", "-inf"):
             return float(data)
@@ -104,6 +105,8 @@ def _unpack_tensor(packed: Packed) -> torch.Tensor | np.ndarray:
         raise PlainError("a packed tensor needs dtype, shape and data")
     if not all(type(n) is int and 0 <= n <= MAX_ELEMENTS for n in shape):
         raise PlainError("a packed tensor's shape holds whole numbers")
+    if len(shape) > MAX_AXES:
+        raise PlainError(f"a packed tensor has at most {MAX_AXES} axes")
     if len(data) > MAX_ELEMENTS or math.prod(shape) != len(data):
         raise PlainError("a packed tensor's data does not fill its shape")
     try:
