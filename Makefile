@@ -53,7 +53,7 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --jaxtyping-packages=course_lib,beartype.beartype
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --jaxtyping-packages=course_lib,beartype.beartype
 
 test: lint
 	@sh tools/system_packages.sh bubblewrap chromium

@@ -90,7 +90,9 @@ def to_notebook(text: str, lesson: Lesson) -> NotebookNode:
             f"{expected}, in this order; got solve {solved} and check {checked}"
         )
     notebook.metadata = NotebookNode(
-        kernelspec=NotebookNode(display_name="Python 3", language="python", name="python3"),
+        kernelspec=NotebookNode(
+            display_name="Python 3 (ipykernel)", language="python", name="python3"
+        ),
         language_info=NotebookNode(name="python", file_extension=".py"),
     )
     notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -119,6 +121,9 @@ def _tidy(released: Path) -> None:
     notebook = nbformat.read(released, as_version=4)
     for cell in notebook.cells:
         cell.metadata.pop("question", None)
+        if cell.cell_type == "code":
+            # "Run All" goes on past what is not solved yet.
+            cell.metadata.tags = ["raises-exception"]
     released.write_text(
         json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
     )

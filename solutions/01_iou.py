@@ -360,12 +360,12 @@ saucer = ((x - 278) / 200.0) ** 2 + ((y - 212) / 170.0) ** 2 < 1
 bounding = torch.zeros_like(saucer)
 bounding[42:382, 78:478] = True
 guesses = {"the same, shifted": saucer.roll((20, 30), (0, 1)), "its bounding box": bounding}
+values = [mask_iou(saucer[None], guess[None]).item() for guess in guesses.values()]
 fig, axes = plt.subplots(1, 2, figsize=(8, 2.9), layout="constrained")
-for ax, (name, guess) in zip(axes, guesses.items()):
+for ax, value, (name, guess) in zip(axes, values, guesses.items()):
     ax.imshow(coffee)
     ax.contour(saucer.float(), [0.5], colors=draw.TRUTH, linewidths=2)
     ax.contour(guess.float(), [0.5], colors=draw.PREDICTION, linewidths=2)
-    value = mask_iou(saucer[None], guess[None]).item()
     ax.set(title=f"{name}: mask IoU {value:.2f}", xticks=[], yticks=[])
 draw.show(
     fig,
@@ -413,7 +413,7 @@ fig, ax = plt.subplots(figsize=(4.4, 2.2), layout="constrained")
 draw.draw_overlap(A, B, ax=ax, enclosing=True)
 draw.show(
     fig,
-    "|C| = 12 and the union is 8, so a third of C is empty: GIoU = 0 − 4/12 = −1/3.",
+    "|C| = 12 and the union is 8, so a third of C is empty: GIoU = 0 − 4/12 = −1/3.",
     "Two squares of side 2 with a gap of 2, and the dashed box of 6 by 2 that encloses both.",
 )
 
@@ -460,10 +460,10 @@ def walk(similarity, start, goal, steps=800):
 
 
 start = torch.tensor([330.0, 330.0, 430.0, 420.0])
-fig, axes = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
 losses = {"1 − IoU": box_iou, "1 − GIoU": generalized_box_iou}
-for ax, (name, similarity) in zip(axes, losses.items()):
-    path = walk(similarity, start, face)
+paths = {name: walk(similarity, start, face) for name, similarity in losses.items()}
+fig, axes = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
+for ax, (name, path) in zip(axes, paths.items()):
     both = torch.stack([face, path[-1]])
     draw.draw_boxes(astronaut, both, colors=[draw.TRUTH, draw.PREDICTION], ax=ax)
     trail = path[:320:40].tolist()
@@ -571,10 +571,10 @@ family = {
     "DIoU": distance_box_iou,
     "CIoU": complete_box_iou,
 }
+paths = {name: walk(similarity, start, face) for name, similarity in family.items()}
 colours = [draw.OVERLAP, draw.ENCLOSING, draw.PREDICTION, draw.TRUTH]
 fig, ax = plt.subplots(figsize=(6.4, 3), layout="constrained")
-for (name, similarity), colour, style in zip(family.items(), colours, ["-", "--", "-", ":"]):
-    path = walk(similarity, start, face)
+for (name, path), colour, style in zip(paths.items(), colours, ["-", "--", "-", ":"]):
     iou = library.box_iou(path, face[None])[:400, 0]
     ax.plot(iou, color=colour, ls=style, lw=2.5, label=name)
 ax.set(xlabel="step", ylabel="IoU with the face", ylim=(-0.03, 1.03))

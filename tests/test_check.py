@@ -44,7 +44,7 @@ def test_wrong_answer_is_diagnosed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "→ Both side lengths came out negative" in out
     assert re.search(r"✗ boxes that do not overlap +expected 0.0 +got 0\.\d+ \*", out)
     assert "boxes1[0] = [" in out
-    assert 'hint("box_iou") opens the first of 4 hints.' in out
+    assert '`hint("box_iou")` opens the first of 4 hints.' in out
 
 
 def test_failure_has_a_picture() -> None:

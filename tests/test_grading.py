@@ -26,7 +26,7 @@ from autograde.results import hidden_sheets
 from autograde.sandbox import PROJECT
 from autograde.triage import BrokenSubmission, read_submission
 
-pytestmark = [needs_sandbox, pytest.mark.xdist_group("graded")]
+pytestmark = needs_sandbox
 
 
 def rows(room: Classroom, name: str) -> list[dict[str, str]]:

@@ -452,11 +452,11 @@ def test_reports_are_legible(lesson: Lesson, pictures: Path, theme: str) -> None
         picture(lesson, explorer, pictures / f"explorer_{name}.png")
         texts += explorer.locator(f"{OUTPUT} b").first.evaluate(CONTRAST)
         lesson.page.set_viewport_size({"width": 600, "height": 900})
-        lesson.page.keyboard.press("Control+b")
+        lesson.page.keyboard.press("Control+b")  # no file browser
         picture(lesson, lesson.cell("box_iou"), pictures / f"narrow_{name}.png")
         picture(lesson, explorer, pictures / f"narrow_explorer_{name}.png")
-    finally:
         lesson.page.keyboard.press("Control+b")
+    finally:
         lesson.page.set_viewport_size({"width": 1400, "height": 900})
         lesson.theme("JupyterLab Light")
     assert len(texts) > 15
@@ -496,7 +496,7 @@ def make_picture(file: Path) -> None:
     with jupyterlab(folder) as address, chromium() as browser:
         view = {"width": 1066, "height": 1200}
         lesson = open_lesson(browser, address, viewport=view, device_scale_factor=1.4)
-        lesson.page.keyboard.press("Control+b")  # no file browser
+        lesson.page.keyboard.press("Control+b")
         lesson.run(lesson.starting("import-math"))
         solve_first_two(lesson)
         lesson.write("box_iou", NO_CLAMP)
@@ -506,7 +506,7 @@ def make_picture(file: Path) -> None:
         picture(lesson, lesson.cell("box_iou"), file)
         frame = lesson.page.locator("#jp-main-dock-panel").bounding_box()
         end = report.bounding_box()
-        frame["height"] = end["y"] + end["height"] + 6 - frame["y"]
+        frame["height"] = end["y"] + end["height"] - 4 - frame["y"]
         picture(lesson, lesson.cell("box_iou"), file, clip=frame)
     shutil.rmtree(folder, ignore_errors=True)
     Image.open(file).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(

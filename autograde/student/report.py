@@ -103,7 +103,7 @@ def advice(name: str, marks: Marks, hints: int) -> list[str]:
     if any(m.core and not m.passed for m in marks.cases):
         lines.append("A case marked * is the heart of the exercise: it earns nothing without it.")
     if hints:
-        lines.append(f'hint("{name}") opens the first of {hints} hints.')
+        lines.append(f'`hint("{name}")` opens the first of {hints} hints.')
     return lines
 
 
@@ -128,6 +128,7 @@ def _is_shown(mark: CaseMark, marks: Marks) -> bool:
     return mark.index == min((not m.core, m.index) for m in marks.failed)[1]
 
 
+ROW = '<tr style="background-color:transparent">'  # JupyterLab would stripe it
 COLOURS = {"✓": "#009E73", "✗": "#D55E00", "○": "#0072B2"}
 
 
@@ -136,23 +137,27 @@ def table_row(sign: str, cells: list[str]) -> str:
     style = "padding:1px 14px 1px 0;text-align:left;vertical-align:top"
     head = f'<td style="{style};color:{COLOURS[sign]};font-weight:bold">{sign}</td>'
     rest = "".join(f'<td style="{style}">{cell}</td>' for cell in cells)
-    return f"<tr>{head}{rest}</tr>"
+    return f"{ROW}{head}{rest}</tr>"
 
 
 def html_page(title: str, rows: list[str], notes: list[str], picture: str = "") -> str:
-    """The frame of every report: a coloured bar, a headline, a table, notes, a picture."""
+    """The frame of every report: a coloured bar, a headline, what is wrong (notes that begin with
+    an arrow) with its picture, the table of cases, the other notes."""
     colour = COLOURS.get(title[0], COLOURS["○"])
+    arrows = [n for n in notes if n.startswith("→")]
+    others = [n for n in notes if not n.startswith("→")]
     parts = [
         f'<div style="border-left:4px solid {colour};padding:2px 12px;margin:4px 0;'
-        'font-family:sans-serif;line-height:1.5">',
+        'line-height:1.5">',
         f"<div><b>{html.escape(title)}</b></div>",
+        *(f'<div style="margin:3px 0">{_code(note)}</div>' for note in arrows),
+        picture,
     ]
     if rows:
-        parts.append(
-            f'<table style="border-collapse:collapse;margin:4px 0">{"".join(rows)}</table>'
-        )
-    parts += [f'<div style="margin:3px 0">{_code(note)}</div>' for note in notes]
-    return "".join([*parts, picture, "</div>"])
+        table = "border-collapse:collapse;margin:4px 0;font-size:inherit"
+        parts.append(f'<table style="{table}">{"".join(rows)}</table>')
+    parts += [f'<div style="margin:3px 0">{_code(note)}</div>' for note in others]
+    return "".join([*parts, "</div>"])
 
 
 def _code(note: str) -> str:
@@ -183,7 +188,8 @@ def html_report(sheet: Sheet, marks: Marks) -> str:
                     f"<code>{html.escape(n)} = {html.escape(v)}</code>"
                     for n, v in describe_inputs(case, d)
                 )
-                rows.append(f'<tr><td></td><td colspan="3">{given}</td></tr>')
+                cell = f'<td colspan="3" style="text-align:left;padding:0 0 3px 0">{given}</td>'
+                rows.append(f"{ROW}<td></td>{cell}</tr>")
                 picture = draw_case(sheet.get("picture", ""), case, d)
     notes = advice(sheet["name"], marks, len(sheet["hints"]))
     return html_page(headline(sheet["name"], marks), rows, notes, picture)

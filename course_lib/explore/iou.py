@@ -41,9 +41,11 @@ class IoUFigure(widgets.VBox):
     """
 
     def __init__(self) -> None:
-        wide = {"width": f"{W}px"}
+        wide = {"width": f"{W}px", "max_width": "100%"}
         self.sliders = {
-            name: widgets.IntSlider(max=most, description=f"B {name}", layout=wide)
+            name: widgets.IntSlider(
+                max=most, description=f"B {name}", tooltip=f"Box B: {name} in pixels", layout=wide
+            )
             for name, most in RANGES.items()
         }
         self.presets = {
@@ -99,9 +101,9 @@ class IoUFigure(widgets.VBox):
             f"Intersection {inter}, union {union}, IoU {iou}, GIoU {giou}."
         )
         drawn = (
-            _rect(A, f'fill="{UNION}" fill-opacity=".45"'),
-            _rect(B, f'fill="{UNION}" fill-opacity=".45"'),
-            _rect(shared, f'fill="{OVERLAP}" fill-opacity=".6"'),
+            _rect(A, f'fill="{UNION}" fill-opacity=".3"'),
+            _rect(B, f'fill="{UNION}" fill-opacity=".3"'),
+            _rect(shared, f'fill="{OVERLAP}" fill-opacity=".45"'),
             _rect(
                 around, f'fill="none" stroke="{ENCLOSING}" stroke-width="3" stroke-dasharray="6"'
             ),
