@@ -10,4 +10,4 @@ from autograde.nbgrader_setup import configure
 
 here = Path(__file__).resolve().parent
 classroom = Path(os.environ.get("CLASSROOM", here / "classroom")).resolve()
-configure(get_config(), classroom, release=here / "lessons")
+configure(get_config(), classroom, release=here / "lessons")  # noqa: F821 - nbgrader gives it

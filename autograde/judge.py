@@ -14,7 +14,8 @@ import sys
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from autograde.student.marking import KINDS, CaseMark, Sheet, mark, plain_number
+from autograde.student.compare import KINDS, plain_number
+from autograde.student.marking import CaseMark, Sheet, mark
 from autograde.student.plain import PlainError, unpack
 from autograde.student.report import by_probe, headline, html_page, table_row
 from autograde.student.runner import Outcome

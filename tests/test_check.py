@@ -154,7 +154,7 @@ def report_of(name: str, f) -> str:
 
 def test_an_error_names_the_line_once() -> None:
     def f(b, fmt="xyxy"):
-        return b[:, 2] - undefined_name
+        return b[:, 2] - undefined_name  # noqa: F821
 
     text = report_of("box_area", f)
     assert text.count("name 'undefined_name' is not defined, in the line `return b[:, 2]") == 1

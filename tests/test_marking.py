@@ -11,7 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograde.student.marking import Sheet, compare, mark, show_number
+from autograde.student.compare import compare, show_number
+from autograde.student.marking import Sheet, mark
 from autograde.student.plain import PlainError, pack, unpack
 from autograde.student.runner import TooSlow, run_case, time_limit
 

@@ -10,7 +10,8 @@ from importlib import resources
 from typing import Any
 
 from autograde.student import handover
-from autograde.student.marking import Marks, Sheet, mark, plain_number
+from autograde.student.compare import plain_number
+from autograde.student.marking import Marks, Sheet, mark
 from autograde.student.report import html_page, html_report, text_report
 from autograde.student.runner import CASE_SECONDS, LIBRARY, run_cases
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from autograde.student.marking import CaseMark, Difference, Marks, Sheet, show_value
+from autograde.student.compare import Difference, show_value
+from autograde.student.marking import CaseMark, Marks, Sheet
 from autograde.student.plain import PlainError, unpack
 
 Examples = list[tuple[str, str]]  # what an input is called, and its value as text
