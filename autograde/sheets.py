@@ -57,6 +57,7 @@ def _sheet_case(task: Exercise, case: Case, inputs: CaseInputs) -> dict[str, Any
         **inputs,
         "probes": case.probes,
         "core": case.core,
+        "advice": case.advice,
         "dtype": case.dtype,
         "rtol": case.rtol,
         "atol": case.atol,

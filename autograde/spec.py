@@ -49,6 +49,7 @@ class Case:
     kind: "call" compares the output, "grad" the gradients of the output's sum.
     dtype: "exact" if the output's dtype is part of the task.
     init: for a class, the arguments of its constructor.
+    advice: shown, but costs no points: what later cells need of a right answer.
     """
 
     probes: str
@@ -60,6 +61,7 @@ class Case:
     rtol: float = 1e-4
     atol: float = 1e-5
     init: Callable[[Draw], Sequence[Any]] | None = None
+    advice: bool = False
 
 
 @dataclass(frozen=True)

@@ -253,7 +253,7 @@ print(torch.maximum(left1[:, None], left2[None, :]))  # 2 rows, 3 columns: the l
 # %% [markdown]
 # Two boxes without any area have no union, and 0/0 is not a number. By agreement their IoU is 0. Loops over pairs are right, too; broadcasting is hundreds of times faster.
 #
-# One rule from here on: compute with tensors from end to end, without `.tolist()`, `.item()` or numpy. Later these functions become losses, and a gradient must be able to flow through them. The last case of the check tries that.
+# One rule from here on: compute with tensors from end to end, without `.tolist()`, `.item()` or numpy. Further down these functions become losses, and a gradient must be able to flow through them. The check tries that, too, and tells you without taking points.
 
 # %% solve="box_iou"
 def box_iou(boxes1, boxes2, fmt="xyxy"):

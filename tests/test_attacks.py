@@ -470,7 +470,9 @@ def test_nothing_to_find_inside(tmp_path: Path) -> None:
         found, named, reached, processes, temporary = json.loads(inside(code))
     assert (found, named, reached) == ([], [], [])
     assert processes <= 3
-    assert len(temporary) == 1  # its own room
+    # Its own room, and where Python itself lies, should that be a temporary folder.
+    python = {Path(p).parts[2] for p in (sys.prefix, sys.base_prefix) if p.startswith("/tmp/")}
+    assert len(set(temporary) - python) == 1
 
 
 @needs_sandbox

@@ -21,16 +21,24 @@ Sheet = dict[str, Any]
 
 @dataclass(frozen=True)
 class CaseMark:
-    """One case, marked. `probes` is what it is about, in a learner's words."""
+    """One case, marked. `probes` is what it is about, in a learner's words.
+
+    advice: worth saying, but costs no points.
+    """
 
     index: int
     probes: str
     core: bool
     difference: Difference | None
+    advice: bool = False
 
     @property
     def passed(self) -> bool:
         return self.difference is None
+
+    @property
+    def sign(self) -> str:
+        return "✓" if self.passed else ("○" if self.advice else "✗")
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class Marks:
 
     @property
     def failed(self) -> list[CaseMark]:
-        return [c for c in self.cases if not c.passed]
+        return [c for c in self.cases if not c.passed and not c.advice]
 
 
 def judge_outcome(case: dict[str, Any], outcome: Outcome) -> Difference | None:
@@ -121,6 +129,7 @@ def recognise(sheet: Sheet, outcomes: list[Outcome], marks: list[CaseMark]) -> l
     none. Failures that are no wrong numbers (an error, NaN, a dtype) may come on top. Where no
     mistake explains all, one that explains every failed core case and most of the others will do.
     """
+    marks = [m for m in marks if not m.advice]
     failing = [m.index for m in marks if not m.passed]
     numeric = [
         m.index for m in marks if m.difference and m.difference.kind in ("numbers", "shape")
@@ -135,7 +144,7 @@ def recognise(sheet: Sheet, outcomes: list[Outcome], marks: list[CaseMark]) -> l
         slips = [
             k
             for k, case in enumerate(sheet["cases"])
-            if judge_outcome(case, mistake["outcomes"][k]) is not None
+            if not case.get("advice") and judge_outcome(case, mistake["outcomes"][k]) is not None
         ]
         if not hits or any(k not in failing for k in slips):
             continue  # it fails where the student is right: another mistake
@@ -153,17 +162,27 @@ def mark(sheet: Sheet, outcomes: list[Outcome]) -> Marks:
         {str(n)[:80] for o in outcomes if isinstance(o.get("library"), list) for n in o["library"]}
     )
     marks = [
-        CaseMark(k, case["probes"], bool(case["core"]), judge_outcome(case, outcome))
+        CaseMark(
+            k,
+            case["probes"],
+            bool(case["core"]),
+            judge_outcome(case, outcome),
+            bool(case.get("advice")),
+        )
         for k, (case, outcome) in enumerate(zip(sheet["cases"], outcomes, strict=True))
     ]
     if _unwritten(outcomes, sheet["name"]):
         return Marks("not attempted", 0.0, marks)
     if library:
         return Marks("refused", 0.0, marks, library=library)
-    failing = [m.index for m in marks if not m.passed]
+    failing = [m.index for m in marks if not m.passed and not m.advice]
     found = recognise(sheet, outcomes, marks)
     diagnoses = [m["says"] for m in found]
-    said = [m.difference.generic for m in marks if m.difference and m.difference.generic]
+    said = [
+        f"(no points lost) {m.difference.generic}" if m.advice else m.difference.generic
+        for m in sorted(marks, key=lambda m: m.advice)
+        if m.difference and m.difference.generic
+    ]
     if not diagnoses:
         diagnoses = said[:1]
     elif found:  # NaN or a wrong dtype on top of the mistake
@@ -186,6 +205,7 @@ def _unwritten(outcomes: list[Outcome], name: str) -> bool:
 
 def share_of_points(marks: list[CaseMark]) -> float:
     """0 where a core case fails; else the share of the things probed that hold in every draw."""
+    marks = [m for m in marks if not m.advice]
     if not marks or any(m.core and not m.passed for m in marks):
         return 0.0
     probes = {m.probes for m in marks}

@@ -79,7 +79,7 @@ def by_probe(cases: list[CaseMark]) -> list[CaseMark]:
 
 def headline(name: str, marks: Marks) -> str:
     """✓ box_iou: all 7 cases right"""
-    cases = by_probe(marks.cases)
+    cases = [c for c in by_probe(marks.cases) if not c.advice]
     right = sum(c.passed for c in cases)
     match marks.status:
         case "passed":
@@ -95,7 +95,7 @@ def headline(name: str, marks: Marks) -> str:
 def advice(name: str, marks: Marks, hints: int) -> list[str]:
     """What to do next, a line each."""
     if marks.status == "passed":
-        return []
+        return [f"→ {d}" for d in marks.diagnoses]
     if marks.status == "not attempted":
         return ["Replace the line `raise NotImplementedError` with your code, then run this again."]
     if marks.status == "refused":
@@ -114,9 +114,8 @@ def text_report(sheet: Sheet, marks: Marks) -> str:
     lines = [headline(name, marks)]
     if marks.status not in ("not attempted", "refused"):
         for mark in brief(by_probe(marks.cases)):
-            sign = "✓" if mark.passed else "✗"
             star = " *" if mark.core and not mark.passed else ""
-            lines.append(f"  {sign} {_case_line(mark)}{star}")
+            lines.append(f"  {mark.sign} {_case_line(mark)}{star}")
             if mark.difference and _is_shown(mark, marks):
                 examples = describe_inputs(sheet["cases"][mark.index], mark.difference)
                 lines += [f"      {n} = {v}" for n, v in examples]
@@ -126,6 +125,8 @@ def text_report(sheet: Sheet, marks: Marks) -> str:
 
 def _is_shown(mark: CaseMark, marks: Marks) -> bool:
     """Is this the failed case that is shown in full: the first, a core one if there is any?"""
+    if not marks.failed:
+        return False
     return mark.index == min((not m.core, m.index) for m in marks.failed)[1]
 
 
@@ -182,7 +183,7 @@ def html_report(sheet: Sheet, marks: Marks) -> str:
                 ]
             elif d:
                 cells.append(html.escape(d.says))
-            rows.append(table_row("✗" if d else "✓", cells))
+            rows.append(table_row(mark.sign, cells))
             if d and _is_shown(mark, marks):
                 case = sheet["cases"][mark.index]
                 given = "<br>".join(

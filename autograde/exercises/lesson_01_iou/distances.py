@@ -67,7 +67,10 @@ GENERALIZED_BOX_IOU = Exercise(
     points=3,
     reference=ref.generalized_box_iou,
     names=("boxes1", "boxes2"),
-    cases=(*SHARED_CASES, Case("gradients pull distant boxes together", apart, kind="grad")),
+    cases=(
+        *SHARED_CASES,
+        Case("gradients pull distant boxes together", apart, kind="grad", advice=True),
+    ),
     mistakes=(
         Mistake("plain_iou", tell_iou("GIoU"), lambda a, b: iou_and_union(a, b)[0]),
         Mistake(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from autograde.exercises.lesson_01_iou.slips import PLUS_ONE, any_format, areas
+from autograde.exercises.lesson_01_iou.slips import PLUS_ONE, areas
 from autograde.spec import Case, Draw, Exercise, Mistake
 from course_lib import boxes as ref
 
@@ -141,63 +141,54 @@ BOX_AREA = Exercise(
     name="box_area",
     points=1,
     reference=ref.box_area,
-    names=("boxes", "fmt"),
+    names=("boxes",),
     cases=(
         Case("one box", lambda d: (d.boxes(1),), core=True),
         Case("several boxes: one area each", lambda d: (d.boxes(4),), core=True),
         Case("edges between two pixels", lambda d: (d.boxes(3) / 8,)),
         Case("a box without width has area 0", lambda d: (flat(d),)),
-        Case(
-            "boxes given as cxcywh",
-            lambda d: (ref.box_convert(d.boxes(2), "xyxy", "cxcywh"), "cxcywh"),
-        ),
         Case("no boxes at all", lambda d: (torch.zeros(0, 4),)),
         Case("float64 stays float64", lambda d: (d.boxes(2).double() / 3,), dtype="exact"),
     ),
     mistakes=(
-        Mistake("plus_one", PLUS_ONE, any_format(lambda b: areas(b, 1))),
+        Mistake("plus_one", PLUS_ONE, lambda b: areas(b, 1)),
         Mistake(
             "xyxy_as_xywh",
             "x2 and y2 are multiplied as if they were width and height. They are the far corner: "
             "the width is x2 − x1.",
-            any_format(lambda b: b[:, 2] * b[:, 3]),
+            lambda b: b[:, 2] * b[:, 3],
         ),
         Mistake(
             "sides_added",
             "The sides are added, which gives half the way around the box. An area is a product.",
-            any_format(lambda b: b[:, 2] - b[:, 0] + b[:, 3] - b[:, 1]),
+            lambda b: b[:, 2] - b[:, 0] + b[:, 3] - b[:, 1],
         ),
         Mistake(
             "pairs_of_axes",
             "x and y are mixed: the width is x2 − x1 (columns 2 and 0), the height y2 − y1 "
             "(columns 3 and 1).",
-            any_format(lambda b: (b[:, 1] - b[:, 0]) * (b[:, 3] - b[:, 2])),
+            lambda b: (b[:, 1] - b[:, 0]) * (b[:, 3] - b[:, 2]),
         ),
         Mistake(
             "row_for_column",
             "`boxes[2]` is the third box. The third column, x2 of every box, is `boxes[:, 2]`.",
-            any_format(lambda b: (b[2] - b[0]) * (b[3] - b[1])),
+            lambda b: (b[2] - b[0]) * (b[3] - b[1]),
         ),
         Mistake(
             "first_only",
             "This is the area of the first box only. Give one number for each box: shape [N].",
-            any_format(lambda b: areas(b)[0]),
+            lambda b: areas(b)[0],
         ),
         Mistake(
             "kept_axis",
             "The areas come as a column [N, 1]. Give one number a box: shape [N]. "
             "`boxes[:, 2]` takes a column and drops the axis, `boxes[:, 2:3]` keeps it.",
-            any_format(lambda b: areas(b)[:, None]),
-        ),
-        Mistake(
-            "format_ignored",
-            "The argument `fmt` is not used: bring the boxes to xyxy first.",
-            lambda b, fmt="xyxy": areas(b),
+            lambda b: areas(b)[:, None],
         ),
         Mistake(
             "total",
             "All areas are added up to one number. Give one number for each box.",
-            any_format(lambda b: areas(b).sum()),
+            lambda b: areas(b).sum(),
         ),
     ),
     hints=(

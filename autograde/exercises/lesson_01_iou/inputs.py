@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from autograde.spec import Case, Draw
-from course_lib import boxes as ref
 
 
 def apart(d: Draw) -> tuple[Tensor, Tensor]:
@@ -69,11 +68,6 @@ def both_empty(d: Draw) -> tuple[Tensor, Tensor]:
     corner = d.numbers(1, 2)
     point = torch.cat([corner, corner], dim=1)
     return point, point + 1
-
-
-def as_xywh(d: Draw) -> tuple[Tensor, Tensor, str]:
-    a, b = overlapping(d)
-    return ref.box_convert(a, "xyxy", "xywh"), ref.box_convert(b, "xyxy", "xywh"), "xywh"
 
 
 def overlapping_double(d: Draw) -> tuple[Tensor, Tensor]:

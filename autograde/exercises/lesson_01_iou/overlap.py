@@ -9,7 +9,6 @@ from torch import Tensor
 
 from autograde.exercises.lesson_01_iou.inputs import (
     apart,
-    as_xywh,
     beside,
     big_table,
     both_empty,
@@ -25,7 +24,6 @@ from autograde.exercises.lesson_01_iou.inputs import (
 from autograde.exercises.lesson_01_iou.slips import (
     NO_CLAMP,
     PLUS_ONE,
-    any_format,
     areas,
     as_corner_and_size,
     divide,
@@ -81,7 +79,7 @@ BOX_IOU = Exercise(
     name="box_iou",
     points=4,
     reference=ref.box_iou,
-    names=("boxes1", "boxes2", "fmt"),
+    names=("boxes1", "boxes2"),
     cases=(
         Case("boxes that overlap", overlapping, core=True),
         Case("boxes that do not overlap", apart, core=True),
@@ -91,109 +89,97 @@ BOX_IOU = Exercise(
         Case("one box inside the other", nested),
         Case("a box and itself: 1", identical),
         Case("many boxes against many", big_table),
-        Case("boxes given as xywh", as_xywh),
         Case("coordinates between 0 and 1", lambda d: tuple(b / 64 for b in overlapping(d))),
         Case("no boxes at all in the first list", none_first),
         Case("two boxes without area: 0, not NaN", both_empty),
         Case("float64 stays float64", overlapping_double, dtype="exact"),
-        Case("gradients reach both lists", overlapping_fractions, kind="grad"),
+        Case("gradients reach both lists", overlapping_fractions, kind="grad", advice=True),
     ),
     mistakes=(
-        Mistake("no_clamp", NO_CLAMP, any_format(lambda a, b: iou_and_union(a, b, clamp=False)[0])),
+        Mistake("no_clamp", NO_CLAMP, lambda a, b: iou_and_union(a, b, clamp=False)[0]),
         Mistake(
             "clamp_after_product",
             "The product is stopped at 0, but a product of two negative sides is positive already. "
             "Stop each side at 0 before you multiply.",
-            any_format(_clamp_after),
+            _clamp_after,
         ),
-        Mistake("plus_one", PLUS_ONE, any_format(lambda a, b: iou_and_union(a, b, one=1)[0])),
-        Mistake("plus_one_in_overlap", PLUS_ONE, any_format(_plus_one_in_overlap)),
+        Mistake("plus_one", PLUS_ONE, lambda a, b: iou_and_union(a, b, one=1)[0]),
+        Mistake("plus_one_in_overlap", PLUS_ONE, _plus_one_in_overlap),
         Mistake(
             "xyxy_as_xywh",
             "The last two numbers are used as width and height. Our boxes are xyxy: "
             "they are the far corner.",
-            any_format(on(lambda a, b: iou_and_union(a, b)[0], as_corner_and_size)),
+            on(lambda a, b: iou_and_union(a, b)[0], as_corner_and_size),
         ),
         Mistake(
             "shared_part_twice",
             "The union is area1 + area2, so the shared part counts twice. "
             "Take the intersection away once.",
-            any_format(lambda a, b: divide(_inter_area(a, b), areas(a)[:, None] + areas(b)[None])),
+            lambda a, b: divide(_inter_area(a, b), areas(a)[:, None] + areas(b)[None]),
         ),
         Mistake(
             "over_smaller_area",
             "The intersection is divided by the smaller box's area, so a small box inside a large "
             "one gets 1. IoU divides by the union.",
-            any_format(
-                lambda a, b: divide(
-                    _inter_area(a, b), torch.minimum(areas(a)[:, None], areas(b)[None])
-                )
+            lambda a, b: divide(
+                _inter_area(a, b), torch.minimum(areas(a)[:, None], areas(b)[None])
             ),
         ),
         Mistake(
             "over_first_area",
             "The intersection is divided by the area of the first box only. "
             "IoU divides by the union.",
-            any_format(
-                lambda a, b: divide(_inter_area(a, b), areas(a)[:, None].expand(-1, len(b)))
-            ),
+            lambda a, b: divide(_inter_area(a, b), areas(a)[:, None].expand(-1, len(b))),
         ),
         Mistake(
             "intersection_only",
             "This is the intersection in pixels. Divide it by the union.",
-            any_format(_inter_area),
+            _inter_area,
         ),
         Mistake(
             "max_min_swapped",
             "max and min changed places, which gives the box around both. The overlap begins at "
             "the larger of the near edges and ends at the smaller of the far edges.",
-            any_format(_max_min_swapped),
+            _max_min_swapped,
         ),
         Mistake(
             "dice",
             "This is 2·I / (A + B), the Dice score. IoU is I / (A + B − I).",
-            any_format(
-                lambda a, b: divide(2 * _inter_area(a, b), areas(a)[:, None] + areas(b)[None])
-            ),
+            lambda a, b: divide(2 * _inter_area(a, b), areas(a)[:, None] + areas(b)[None]),
         ),
         Mistake(
             "over_enclosing",
             "The intersection is divided by the box around both. The union is smaller than that: "
             "it leaves out the corners that neither box covers.",
-            any_format(lambda a, b: divide(_inter_area(a, b), enclosing_sides(a, b).prod(-1))),
+            lambda a, b: divide(_inter_area(a, b), enclosing_sides(a, b).prod(-1)),
         ),
         Mistake(
             "one_minus",
             "This is 1 − IoU, a loss. IoU itself is 1 for a perfect fit.",
-            any_format(lambda a, b: 1 - iou_and_union(a, b)[0]),
+            lambda a, b: 1 - iou_and_union(a, b)[0],
         ),
         Mistake(
             "union_floor_too_high",
             "The union is kept at 1 or above, which is wrong for boxes smaller than a pixel, as "
             "in coordinates from 0 to 1. Guard against 0 only.",
-            any_format(_floored_union),
+            _floored_union,
         ),
         Mistake(
             "row_with_row",
             "Row n is compared with row n only. Every box of the first list meets every box of "
             "the second: boxes1[:, None] against boxes2[None, :] makes the table.",
-            any_format(_row_with_row),
+            _row_with_row,
         ),
         Mistake(
             "transposed",
             "Rows and columns are swapped: entry [n, m] belongs to boxes1[n] and boxes2[m].",
-            any_format(lambda a, b: iou_and_union(b, a)[0]),
-        ),
-        Mistake(
-            "format_ignored",
-            "The argument `fmt` is not used: bring both lists to xyxy first.",
-            lambda a, b, fmt="xyxy": iou_and_union(a, b)[0],
+            lambda a, b: iou_and_union(b, a)[0],
         ),
         Mistake(
             "nan_for_empty",
             "0 was divided by 0. Two boxes without area have an empty union: "
             "their IoU is 0 by agreement.",
-            any_format(_iou_nan),
+            _iou_nan,
         ),
     ),
     hints=(

@@ -7,8 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from course_lib import boxes as ref
-
 PLUS_ONE = (
     "Each side is one pixel too long: there is a `+ 1` too many. Our boxes end where the next "
     "pixel begins (half-open), so a width is x2 − x1 and nothing more."
@@ -74,16 +72,6 @@ def squared_distance(a: Tensor, b: Tensor) -> Tensor:
 
 def squared_diagonal(a: Tensor, b: Tensor) -> Tensor:
     return (enclosing_sides(a, b) ** 2).sum(-1)
-
-
-def any_format(wrong: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The same slip in a function that reads boxes of any format, as its last argument says."""
-
-    def converted(*args: Tensor | str) -> Tensor:
-        fmt = args[-1] if isinstance(args[-1], str) else "xyxy"
-        return wrong(*(ref.box_convert(b, fmt, "xyxy") for b in args if torch.is_tensor(b)))
-
-    return converted
 
 
 def tell_iou(name: str) -> str:
