@@ -30,8 +30,10 @@ $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
+ROOT_OPTION := $(if $(filter 0,$(shell id -u)),--allow-root)
+
 lab: $(VENV)/installed
-	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/lessons/01_iou/01_iou.ipynb $(LAB_OPTIONS)
+	$(BIN)/jupyter lab $(ROOT_OPTION) --LabApp.default_url=/lab/tree/lessons/01_iou/01_iou.ipynb $(LAB_OPTIONS)
 
 lessons: $(VENV)/installed
 	$(BIN)/python -m autograde build
