@@ -100,7 +100,8 @@ def judge(sheet: Sheet, outcomes: list[Outcome], reason: str = "") -> Verdict:
     if marks.status == "refused":
         marks = replace(marks, library=_known_functions(marks.library))
     points = math.floor(marks.share * sheet["points"] * 100 + 0.5) / 100
-    rows = [(m.passed, m.probes, _remark(m, outcomes)) for m in by_probe(marks.cases)]
+    counting = [m for m in by_probe(marks.cases) if not m.advice]
+    rows = [(m.passed, m.probes, _remark(m, outcomes)) for m in counting]
     notes = [f"→ {d}" for d in marks.diagnoses]
     if marks.status == "refused":
         notes = [

@@ -195,6 +195,15 @@ def test_wrong_gradient_is_told_from_wrong_value() -> None:
         run_cases(through_lists, public_sheets()["box_iou"]["cases"]))))  # fmt: skip
 
 
+def test_numpy_gets_full_points_and_a_word_on_gradients() -> None:
+    def giou(a, b):
+        return torch.from_numpy(boxes.generalized_box_iou(a, b).numpy())
+
+    text = report_of("generalized_box_iou", giou)
+    assert text.startswith("✓ generalized_box_iou: all 8 cases right")
+    assert "→ (no points lost) The gradient does not come through. `.tolist()`" in text
+
+
 def test_no_diagnosis_is_better_than_a_wrong_one() -> None:
     def height_unclamped(a, b, fmt="xyxy"):
         a, b = boxes.box_convert(a, fmt, "xyxy"), boxes.box_convert(b, fmt, "xyxy")

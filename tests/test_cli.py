@@ -30,6 +30,24 @@ def test_try_right(tmp_path: Path) -> None:
 
 
 @needs_sandbox
+def test_try_right_without_gradients(tmp_path: Path) -> None:
+    file = tmp_path / "answer.py"
+    file.write_text(
+        "import torch\n"
+        "def box_iou(boxes1, boxes2):\n"
+        "    a, b = boxes1.detach().numpy()[:, None], boxes2.detach().numpy()[None]\n"
+        "    near, far = (a[..., :2], b[..., :2]), (a[..., 2:], b[..., 2:])\n"
+        "    side = (torch.minimum(*map(torch.tensor, far)) - torch.maximum(*map(torch.tensor, near)))\n"
+        "    inter = side.clamp(min=0).prod(-1)\n"
+        "    area = lambda x: torch.tensor((x[..., 2:] - x[..., :2]).prod(-1))\n"
+        "    union = area(a) + area(b) - inter\n"
+        "    return torch.where(union > 0, inter / union, torch.zeros_like(inter))\n"
+    )
+    verdict = try_json("01_iou/box_iou", file)
+    assert (verdict["share"], verdict["failed"]) == (1.0, [])
+
+
+@needs_sandbox
 def test_try_wrong(tmp_path: Path) -> None:
     file = tmp_path / "answer.py"
     file.write_text(

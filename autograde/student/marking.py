@@ -73,7 +73,7 @@ def judge_outcome(case: dict[str, Any], outcome: Outcome) -> Difference | None:
         )
     if status != "ok":
         error, line = str(outcome.get("error") or "it gave no answer"), outcome.get("line")
-        no_gradient = "does not require grad" in error or "unused" in error
+        no_gradient = "require" in error and "grad" in error
         return Difference(
             "error",
             f"{error}, in the line `{line}`" if line else error,
