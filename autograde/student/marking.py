@@ -141,18 +141,14 @@ def recognise(sheet: Sheet, outcomes: list[Outcome], marks: list[CaseMark]) -> l
             for k in failing
             if _same_answer(mistake["outcomes"][k], outcomes[k], sheet["cases"][k])
         }
-        slips = [
-            k
-            for k, case in enumerate(sheet["cases"])
-            if not case.get("advice") and judge_outcome(case, mistake["outcomes"][k]) is not None
-        ]
-        if not hits or any(k not in failing for k in slips):
-            continue  # it fails where the student is right: another mistake
         missed = [k for k in numeric if k not in hits]
         if any(sheet["cases"][k]["core"] for k in missed) or 3 * len(missed) > len(numeric):
             continue
-        if best is None or len(hits) > best[0]:
-            best = (len(hits), mistake)
+        if not hits or (best is not None and len(hits) <= best[0]):
+            continue
+        right = [m.index for m in marks if m.passed]
+        if all(judge_outcome(sheet["cases"][k], mistake["outcomes"][k]) is None for k in right):
+            best = (len(hits), mistake)  # else it fails where the student is right: another one
     return [best[1]] if best else []
 
 
@@ -183,14 +179,18 @@ def mark(sheet: Sheet, outcomes: list[Outcome]) -> Marks:
         for m in sorted(marks, key=lambda m: m.advice)
         if m.difference and m.difference.generic
     ]
-    if not diagnoses:
+    if not found:
         diagnoses = said[:1]
-    elif found:  # NaN or a wrong dtype on top of the mistake
-        on_top = [m for m in marks if m.difference and m.difference.kind in ("nan", "dtype")]
-        explained = [_same_answer(found[0]["outcomes"][m.index], outcomes[m.index],
-                                  sheet["cases"][m.index]) for m in on_top]  # fmt: skip
-        extra = [m for m, same in zip(on_top, explained, strict=True) if not same]
-        diagnoses += [m.difference.generic for m in extra if m.difference][:1]
+    else:  # NaN or a wrong dtype may come on top of the mistake
+        diagnoses += [
+            m.difference.generic
+            for m in marks
+            if m.difference
+            and m.difference.kind in ("nan", "dtype")
+            and not _same_answer(
+                found[0]["outcomes"][m.index], outcomes[m.index], sheet["cases"][m.index]
+            )
+        ][:1]
     share = share_of_points(marks)
     status = "passed" if not failing else ("partial" if share > 0 else "failed")
     return Marks(status, share, marks, diagnoses, [m["name"] for m in found])
