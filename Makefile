@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 CLASSROOM ?= classroom
 export JUPYTER_CONFIG_PATH := $(CURDIR)/jupyter_config
 
-.PHONY: help lab test test-full lessons grade demo bench lint format clean
+.PHONY: help lab explore test test-full lessons grade demo bench lint format clean
 
 help:
 	@echo "make lab      open the lessons in JupyterLab"
+	@echo "make explore  open the explorers in a browser; nothing to install"
 	@echo "make test     lint, then every test (about 10 minutes on two cores)"
-	@echo "make lessons  build lessons/ from solutions/"
+	@echo "make lessons  build lessons/ from solutions/, and docs/explorers.html"
 	@echo "make grade    grade classroom/submitted, or a sample class if there is none"
 	@echo "make bench    measure against torchvision, in an environment of its own"
 	@echo "make lint     ruff and mypy;  make format  let ruff mend what it can"
@@ -35,8 +36,13 @@ ROOT_OPTION := $(if $(filter 0,$(shell id -u)),--allow-root)
 lab: $(VENV)/installed
 	$(BIN)/jupyter lab $(ROOT_OPTION) --LabApp.default_url=/lab/tree/lessons/01_iou/01_iou.ipynb $(LAB_OPTIONS)
 
+explore:
+	@echo "docs/explorers.html: drag it, turn it, see it (any browser opens this file)"
+	@$(PYTHON) -m webbrowser -t "file://$(CURDIR)/docs/explorers.html" >/dev/null || true
+
 lessons: $(VENV)/installed
 	$(BIN)/python -m autograde build
+	$(BIN)/python -m course_lib.explore docs/explorers.html
 
 demo: $(VENV)/installed
 	$(BIN)/python -m autograde demo --classroom $(CLASSROOM)

@@ -6,12 +6,13 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
 
 from autograde.classroom import Classroom
-from autograde.exercises import LESSONS, find_lesson
+from autograde.exercises import LESSONS, PAGES, find_lesson
 from autograde.sandbox import NO_SANDBOX, PROJECT, bubblewrap
 from autograde.spec import LessonError
 
@@ -23,7 +24,8 @@ def main(argv: list[str] | None = None) -> int:
     console = Console(highlight=False)
     try:
         for name in getattr(args, "lessons", []):
-            find_lesson(name)
+            if args.command != "build" or name not in PAGES:
+                find_lesson(name)
         return args.run(args, console)
     except (KeyError, FileExistsError, FileNotFoundError, LessonError) as error:
         message = error.args[0] if isinstance(error, KeyError) else error
@@ -32,14 +34,17 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _build(args: argparse.Namespace, console: Console) -> int:
-    from autograde.build import build, build_solved, write_public_sheets
+    from autograde.build import build, build_page, build_solved, write_public_sheets
 
     classroom = Classroom(args.classroom)
-    for lesson in args.lessons or LESSONS:
-        write_public_sheets(lesson)
-        console.print(f"built {build(lesson, classroom).relative_to(PROJECT)}")
+    for name in args.lessons or (*LESSONS, *PAGES):
+        if name in PAGES:
+            console.print(f"built {build_page(name).relative_to(PROJECT)}")
+            continue
+        write_public_sheets(name)
+        console.print(f"built {build(name, classroom).relative_to(PROJECT)}")
         if args.solved:
-            file = build_solved(lesson, classroom)
+            file = build_solved(name, classroom)
             console.print(f"solved {file} and {file.with_suffix('.html').name}")
     return 0
 
@@ -107,15 +112,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     room = os.environ.get("CLASSROOM", "classroom")
 
-    def command(name: str, run: object, text: str, lessons: bool = True) -> argparse.ArgumentParser:
+    def command(
+        name: str, run: object, text: str, lessons: Iterable[str] = LESSONS
+    ) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(run=run)
         if lessons:
-            known = f"one of {', '.join(LESSONS)}; all if none is named"
+            known = f"one of {', '.join(lessons)}; all if none is named"
             sub.add_argument("lessons", nargs="*", metavar="LESSON", help=known)
         return sub
 
-    sub = command("build", _build, "Make classroom/source and lessons/ from solutions/.")
+    text = "Make classroom/source and lessons/ from solutions/."
+    sub = command("build", _build, text, lessons=(*LESSONS, *PAGES))
     sub.add_argument("--solved", action="store_true", help="run the solutions and keep the pages")
     sub.add_argument("--classroom", type=Path, default=Path(room), help="default: %(default)s")
     sub = command("grade", _grade, "Grade everything in submitted/; write reports and feedback.")
@@ -123,9 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="default: %(default)s"
     )
-    sub = command("demo", _demo, "Fill an empty classroom with a sample class.", lessons=False)
+    sub = command("demo", _demo, "Fill an empty classroom with a sample class.", lessons=())
     sub.add_argument("--classroom", type=Path, default=Path(room), help="default: %(default)s")
-    sub = command("try", _try, "Judge one Python file in the sandbox.", lessons=False)
+    sub = command("try", _try, "Judge one Python file in the sandbox.", lessons=())
     sub.add_argument("exercise", metavar="LESSON/EXERCISE", help="for example 01_iou/box_iou")
     sub.add_argument(
         "file", type=Path, metavar="FILE.py", help="defines what the exercise asks for"

@@ -1,4 +1,7 @@
-"""Build lessons: solutions/NN_topic.py → classroom/source → lessons/. Deterministic to the byte."""
+"""Build lessons: solutions/NN_topic.py → classroom/source → lessons/. Deterministic to the byte.
+
+A page (`PAGES`) is no assignment and goes from solutions/ to lessons/ directly.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ from autograde.nbgrader_setup import configure
 from autograde.sandbox import PROJECT
 from autograde.sheets import make_sheet
 from autograde.spec import Lesson, LessonError, Question
+from course_lib.explore.page import alive
 
 SOLUTIONS = PROJECT / "solutions"
 LESSONS = PROJECT / "lessons"
@@ -45,18 +49,32 @@ def build(lesson_name: str, classroom: Classroom, release: Path = LESSONS) -> Pa
     Returns the released notebook's path.
     """
     lesson = find_lesson(lesson_name)
-    text = SOLUTIONS / f"{lesson.name}.py"
-    if not text.exists():
-        raise LessonError(f"lesson {lesson.name} has no source: expected {text.name} in solutions/")
+    notebook = to_notebook(_text(lesson.name), lesson)
     source = classroom.source_file(lesson.name)
     source.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(to_notebook(text.read_text(), lesson), source)
+    nbformat.write(notebook, source)
     result = nbgrader_api(classroom, release).generate_assignment(lesson.name, force=True)
     if not result["success"]:
         raise LessonError(f"nbgrader could not build {lesson.name}:\n{result['log']}")
     released = release / lesson.name / f"{lesson.name}.ipynb"
     _tidy(released)
     return released
+
+
+def build_page(name: str, release: Path = LESSONS) -> Path:
+    """Build a notebook without exercises; returns its path."""
+    notebook = to_notebook(_text(name), Lesson(name, title=name, tasks=()))
+    released = release / name / f"{name}.ipynb"
+    released.parent.mkdir(parents=True, exist_ok=True)
+    _write(notebook, released)
+    return released
+
+
+def _text(name: str) -> str:
+    file = SOLUTIONS / f"{name}.py"
+    if not file.exists():
+        raise LessonError(f"{name} has no source: expected {file.name} in solutions/")
+    return file.read_text(encoding="utf-8")
 
 
 def to_notebook(text: str, lesson: Lesson) -> NotebookNode:
@@ -124,9 +142,12 @@ def _tidy(released: Path) -> None:
         if cell.cell_type == "code":
             # "Run All" goes on past what is not solved yet.
             cell.metadata.tags = ["raises-exception"]
-    released.write_text(
-        json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    _write(notebook, released)
+
+
+def _write(notebook: NotebookNode, file: Path) -> None:
+    text = json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False)
+    file.write_text(text + "\n", encoding="utf-8")
 
 
 def write_public_sheets(lesson_name: str, folder: Path = PUBLIC) -> Path:
@@ -154,6 +175,6 @@ def build_solved(lesson_name: str, classroom: Classroom, seconds: int = 900) -> 
     ).execute()
     file = classroom.solved / f"{lesson_name}.ipynb"
     nbformat.write(notebook, file)
-    page, _ = HTMLExporter(template_name="lab").from_notebook_node(notebook)
+    page, _ = HTMLExporter(template_name="lab").from_notebook_node(alive(notebook))
     file.with_suffix(".html").write_text(page, encoding="utf-8")
     return file

@@ -6,7 +6,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from autograde.exercises import find_lesson
+from autograde.exercises import PAGES, find_lesson
 from autograde.sandbox import PROJECT
 
 START = """\
@@ -41,6 +41,7 @@ include = ["course_lib*", "autograde*"]
 
 [tool.setuptools.package-data]
 autograde = ["student/public/*.json"]
+course_lib = ["explore/js/*.js", "explore/js/*.css"]
 """
 
 # What a learner's machine does not need: it belongs to writing and grading lessons.
@@ -50,18 +51,19 @@ GRADING_ONLY = ("nbgrader", "jupytext", "psutil", "rich", r"bleach\[css\]")
 def bundle(lessons: list[str], file: Path) -> list[str]:
     """Write the zip; returns the names inside it."""
     titles = [f"- `lessons/{n}/{n}.ipynb`: {find_lesson(n).title}" for n in lessons]
+    titles.append("- `lessons/explorers/explorers.ipynb`: figures to play with")
     texts = {
         "START_HERE.md": START.format(lessons="\n".join(titles)),
         "pyproject.toml": PYPROJECT,
         "requirements.txt": _requirements(),
     }
     files = [PROJECT / "LICENSE", PROJECT / "autograde" / "__init__.py"]
-    files += sorted((PROJECT / "course_lib").rglob("*.py"))
-    files += sorted((PROJECT / "course_lib").rglob("*.js"))
+    for kind in ("py", "js", "css"):
+        files += sorted((PROJECT / "course_lib").rglob(f"*.{kind}"))
     files += sorted((PROJECT / "autograde" / "student").rglob("*.py"))
     for lesson in lessons:
         files.append(PROJECT / "autograde" / "student" / "public" / f"{lesson}.json")
-        files.append(PROJECT / "lessons" / lesson / f"{lesson}.ipynb")
+    files += [PROJECT / "lessons" / name / f"{name}.ipynb" for name in (*lessons, *PAGES)]
     missing = [f for f in files if not f.exists()]
     if missing:
         names = ", ".join(f.name for f in missing)

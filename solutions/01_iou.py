@@ -53,21 +53,22 @@ from skimage import data
 from autograde import check, hint
 from course_lib import boxes as library
 from course_lib import draw
-from course_lib.explore import iou_figure
+from course_lib.explore import iou_explorer
 
 astronaut, coffee = data.astronaut(), data.coffee()
 
 # %% [markdown]
 # ## See it
 #
-# The blue box A is where the face is. The orange-red box B is what a detector said. Move B with the sliders and watch the numbers. Guess before you look:
+# The blue box A is where the face is. The orange-red box B is what a detector said. Drag B, pull its corners, or press Tab until it has the focus and use the arrow keys. Guess before you look:
 #
 # 1. Shift box B until you would call it *half right*. What is the IoU? Most people are surprised how low it is.
 # 2. Press **nested**. The small box lies wholly inside the face. Is that a good detection?
-# 3. Press **apart**, then bring B back towards A without touching it. IoU does not notice. One of the other numbers does. You will build that one, too.
+# 3. Press **apart**, then bring B back towards A without touching it. IoU does not notice. The other numbers do, and so does one of the two curves below. You will build them all.
+# 4. Switch to **Grid** and count squares: is the IoU right? Switch to **Masks**: which of its two numbers would you trust?
 
 # %%
-iou_figure()
+iou_explorer()
 
 # %% [markdown]
 # (Half right is an IoU of 1/3 for a box of the same size that covers half: the union grows as well. And a nested box that covers a third of the face has an IoU of a third, however neatly it sits inside.)

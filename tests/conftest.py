@@ -1,4 +1,4 @@
-"""Shared by the tests: a graded sample class, made once for the whole run."""
+"""Shared by the tests: a sample class graded once for the whole run, and a browser for each file."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
+from browser import chromium, jupyterlab
+from playwright.sync_api import Browser
 
 from autograde.build import build
 from autograde.classroom import Classroom
@@ -58,3 +61,25 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Classroom, str]:
 
 def read_json(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+# ------------------------------------------------------------------ for tests in a browser
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with jupyterlab(tmp_path_factory.mktemp("lab")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path_factory.mktemp("pictures"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

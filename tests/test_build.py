@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -17,13 +18,14 @@ from autograde.build import (
     PUBLIC,
     SOLUTIONS,
     build,
+    build_page,
     to_notebook,
     write_public_sheets,
 )
-from autograde.bundle import bundle
+from autograde.bundle import PYPROJECT, bundle
 from autograde.cells import grade_id
 from autograde.classroom import Classroom
-from autograde.exercises import LESSONS
+from autograde.exercises import LESSONS, PAGES
 from autograde.exercises.lesson_01_iou import another_way
 from autograde.sandbox import PROJECT
 from autograde.sheets import make_sheet
@@ -41,6 +43,25 @@ def test_lessons_do_not_drift(name: str, tmp_path: Path) -> None:
     assert again.read_bytes() == committed.read_bytes()
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_do_not_drift(name: str, tmp_path: Path) -> None:
+    committed = RELEASES / name / f"{name}.ipynb"
+    for _ in range(2):
+        assert build_page(name, tmp_path).read_bytes() == committed.read_bytes(), REBUILD
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_no_assignment(name: str) -> None:
+    assert name not in LESSONS
+    notebook = nbformat.read(RELEASES / name / f"{name}.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.cells[0].source.startswith("# ")
+    for cell in notebook.cells:
+        assert cell.metadata == {}, "no grading, and an error stops Run All"
+        assert not cell.get("outputs")
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+
+
 @pytest.mark.parametrize("name", LESSONS)
 def test_public_sheets_do_not_drift(name: str, tmp_path: Path) -> None:
     fresh = write_public_sheets(name, tmp_path)
@@ -50,7 +71,7 @@ def test_public_sheets_do_not_drift(name: str, tmp_path: Path) -> None:
 def test_nothing_else_lies_in_lessons() -> None:
     files = {p.relative_to(RELEASES).as_posix() for p in RELEASES.rglob("*") if p.is_file()}
     files = {f for f in files if ".ipynb_checkpoints" not in f}
-    assert files == {f"{n}/{n}.ipynb" for n in LESSONS}
+    assert files == {f"{n}/{n}.ipynb" for n in (*LESSONS, *PAGES)}
     assert {p.name for p in PUBLIC.glob("*")} == {f"{n}.json" for n in LESSONS}
 
 
@@ -69,7 +90,7 @@ def test_no_solution_in_what_a_student_gets(name: str, tmp_path: Path) -> None:
     bundle([name], tmp_path / "b.zip")
     with zipfile.ZipFile(tmp_path / "b.zip") as archive:
         texts = {n: archive.read(n).decode() for n in archive.namelist()}
-    notebook = next(t for n, t in texts.items() if n.endswith(".ipynb"))
+    notebook = next(t for n, t in texts.items() if n.endswith(f"{name}.ipynb"))
     sources = "\n".join(c.source for c in nbformat.reads(notebook, as_version=4).cells)
     given = (SOLUTIONS / f"{name}.py").read_text()
     given = re.sub(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", "", given, flags=re.DOTALL)
@@ -154,8 +175,26 @@ def test_bundle_is_the_same_each_time(tmp_path: Path) -> None:
         names = archive.namelist()
         pins = archive.read("object-detection/requirements.txt").decode()
     assert "object-detection/START_HERE.md" in names
+    lessons = {n.rsplit("/", 1)[1] for n in names if n.startswith("object-detection/lessons/")}
+    assert lessons == {f"{n}.ipynb" for n in (*LESSONS, *PAGES)}
+    library = {
+        p for kind in ("py", "js", "css") for p in (PROJECT / "course_lib").rglob(f"*.{kind}")
+    }
+    assert {f"object-detection/{p.relative_to(PROJECT).as_posix()}" for p in library} <= set(names)
     assert "torch==" in pins
     assert "nbgrader" not in pins
+
+
+def test_a_page_is_in_every_bundle(tmp_path: Path) -> None:
+    for name in PAGES:
+        assert f"lessons/{name}/{name}.ipynb" in bundle([LESSON], tmp_path / "b.zip")
+
+
+def test_the_bundle_is_set_up_as_the_project_is() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    bundled = tomllib.loads(PYPROJECT)
+    assert bundled["build-system"] == project["build-system"]
+    assert bundled["tool"] == {"setuptools": project["tool"]["setuptools"]}
 
 
 def test_requirements_are_pinned() -> None:

@@ -105,6 +105,7 @@ WRONG_CALLS = {
     ("try", "01_iou/tightness", __file__): "is a review question; name a coding exercise",
     ("build", "99"): "there is no lesson '99'; there are: 01_iou",
     ("grade", "99"): "there is no lesson '99'",
+    ("grade", "explorers"): "there is no lesson 'explorers'; there are: 01_iou",
     ("bundle", "99"): "there is no lesson '99'",
 }
 

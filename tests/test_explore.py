@@ -1,148 +1,290 @@
-"""The IoU figure: its numbers are the library's, its errors are seen."""
+"""Explorers without a browser: what Python answers, what it refuses, what a page is made of."""
 
+import json
 import re
-import time
-import xml.etree.ElementTree as ET
 
+import anywidget
+import nbformat
 import pytest
 import torch
+import traitlets
+from browser import PROJECT
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
 
 from course_lib import boxes as ops
-from course_lib.explore import iou_figure
+from course_lib import draw
+from course_lib.explore import (
+    BarStrip,
+    BoxCanvas,
+    CurvePlot,
+    FocalLossExplorer,
+    IoUExplorer,
+    Readout,
+    focal_loss_explorer,
+    iou_explorer,
+    save,
+)
+from course_lib.explore import _link as link
+from course_lib.explore.__main__ import explorers_page
+from course_lib.explore.iou import PRESETS
+from course_lib.explore.page import alive, embed, page
+from course_lib.losses import sigmoid_focal_loss
+
+PHOTO = re.compile(r"data:image/jpeg;base64,[\w+/=]+")
+
+# ------------------------------------------------------------------ IoU
 
 
-@pytest.fixture
-def figure():
-    return iou_figure()
+@pytest.mark.parametrize("scene", PRESETS)
+def test_python_answers_with_the_library(scene):
+    explorer = iou_explorer(scene)
+    for preset in PRESETS[scene]:
+        explorer.choose(preset)
+        a, b = explorer.boxes.split(1)
+        if scene == "masks":
+            masks = explorer.masks
+            assert explorer.iou == ops.mask_iou(masks[:1], masks[1:]).item()
+            assert torch.equal(ops.masks_to_boxes(masks, half_open=True).double(), explorer.boxes)
+        else:
+            assert explorer.iou == ops.box_iou(a, b).item()
+        assert explorer.giou == ops.generalized_box_iou(a, b).item()
+        assert explorer.diou == ops.distance_box_iou(a, b).item()
+        assert explorer.ciou == ops.complete_box_iou(a, b).item()
 
 
-def shown(figure):
-    """The numbers a reader sees: intersection, union, C, IoU, GIoU."""
-    return [
-        float(number.replace(",", "").replace("−", "-"))
-        for number in re.findall(r"<b>([^<]+)</b>", figure.numbers.value)
-    ]
+@pytest.mark.parametrize(
+    ("scene", "preset", "iou"),
+    [
+        ("photo", "0.40", 0.40), ("photo", "0.73", 0.73), ("photo", "0.93", 0.93),
+        ("photo", "touching", 0), ("photo", "apart", 0), ("grid", "touching", 0),
+        ("grid", "1/7", 1 / 7), ("grid", "half covered", 1 / 3), ("grid", "nested", 1 / 4),
+        ("masks", "in the mouth", 0),
+    ],
+)  # fmt: skip
+def test_presets_give_what_they_promise(scene, preset, iou):
+    assert iou_explorer(scene, preset).iou == pytest.approx(iou, abs=0.005)
 
 
-def move(figure, x, y, width, height):
-    for name, value in {"x": x, "y": y, "width": width, "height": height}.items():
-        figure.sliders[name].value = value
+def test_presets_touching_nested_apart():
+    for scene in ("photo", "grid"):
+        a, b = iou_explorer(scene, "touching").boxes
+        assert a[2] == b[0]
+        a, b = iou_explorer(scene, "nested").boxes
+        assert torch.all(a[:2] < b[:2])
+        assert torch.all(b[2:] < a[2:])
+        assert iou_explorer(scene, "apart").giou < -0.05
+    mouth = iou_explorer("masks", "in the mouth")
+    mouth_boxes = ops.box_iou(mouth.boxes[:1], mouth.boxes[1:])
+    assert mouth_boxes > 0.3, "the boxes overlap, the shapes do not"
 
 
-PLACES = [
-    (192, 92, 110, 140), (0, 0, 50, 50), (280, 52, 110, 140), (170, 52, 110, 140),
-    (100, 0, 200, 200), (200, 100, 0, 80), (0, 0, 0, 0), (312, 140, 200, 200), (171, 53, 7, 9),
-]  # fmt: skip
+def test_presets_lie_in_their_scene():
+    explorer = iou_explorer()
+    for scene in explorer.scenes.values():
+        for name, pair in scene["presets"]:
+            for x1, y1, x2, y2 in pair:
+                assert 0 <= x1 < x2 <= scene["width"], name
+                assert 0 <= y1 < y2 <= scene["height"], name
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_shown_numbers_are_the_library_s(figure, place):
-    move(figure, *place)
-    x, y, width, height = place
-    assert figure.boxes[1].tolist() == [x, y, x + width, y + height]
-    a, b = figure.boxes[:1], figure.boxes[1:]
-    iou, giou = ops.box_iou(a, b).item(), ops.generalized_box_iou(a, b).item()
-    inter, union, hull, shown_iou, shown_giou = shown(figure)
-    assert (figure.iou, figure.giou) == (iou, giou)
-    assert shown_iou == pytest.approx(iou, abs=5.1e-4)
-    assert shown_giou == pytest.approx(giou, abs=5.1e-4)
-    assert inter / union == pytest.approx(iou, abs=1e-6)
-    assert union == ops.box_area(figure.boxes).sum().item() - inter
-    assert iou - (hull - union) / hull == pytest.approx(giou, abs=1e-6)
+def test_boxes_can_be_set():
+    explorer = iou_explorer("grid")
+    explorer.boxes = torch.tensor([[0.0, 0, 4, 4], [2, 0, 6, 4]])
+    assert explorer.iou == pytest.approx(1 / 3)
+    assert explorer.places["grid"] == [[0, 0, 4, 4], [2, 0, 6, 4]]
+    assert iou_explorer("grid").boxes[0].tolist() == [4, 3, 8, 7], "another explorer is another"
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_the_formula_shown_is_true(figure, place):
-    move(figure, *place)
-    rows = re.sub(r"<[^>]+>", "\n", figure.numbers.value)
-    plain = rows.replace(",", "").replace("−", "-").replace("\n", "")
-    inter, union, iou = re.search(r"I / U = (\d+) / (\d+) = ([\d.]+)", plain).groups()
-    assert int(inter) / int(union) == pytest.approx(float(iou[:5]), abs=5.1e-4)
-    a, b, taken, total = map(int, re.search(r"(\d+) \+ (\d+) - (\d+) = (\d+)", plain).groups())
-    assert a + b - taken == total
+def test_blobs_keep_their_size_and_stay_in_the_scene():
+    explorer = iou_explorer("masks")
+    sides = explorer.boxes[:, 2:] - explorer.boxes[:, :2]
+    count = explorer.masks.sum((1, 2))
+    explorer.boxes = [[-5, 3.4, 2, 2], [1e6, 30, 9, 9]]
+    assert torch.equal(explorer.boxes[:, 2:] - explorer.boxes[:, :2], sides)
+    assert explorer.boxes[0, :2].tolist() == [0, 3]
+    assert torch.equal(explorer.masks.sum((1, 2)), count)
 
 
-@pytest.mark.parametrize(("preset", "iou"), [("0.40", 0.40), ("0.73", 0.73), ("0.93", 0.93)])
-def test_presets_give_the_iou_they_promise(figure, preset, iou):
-    figure.choose("apart")
-    figure.presets[preset].click()
-    assert figure.iou == pytest.approx(iou, abs=0.005)
-    assert shown(figure)[3] == pytest.approx(iou, abs=0.005)
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (lambda e: e.choose("near"), ValueError, "one of 0.40, 0.73, 0.93, touching, nested"),
+        (lambda e: setattr(e, "boxes", [[0, 0, 1, 1]]), ValueError, r"shape \[2, 4\], got \[1, 4\]"),
+        (lambda e: setattr(e, "boxes", [[0, 0, 1, 1], [0, 0, 1, float("nan")]]),
+         traitlets.TraitError, "must be finite"),
+        (lambda e: setattr(e, "places", {**e.places, "sea": [[0] * 4] * 2}),
+         traitlets.TraitError, "photo, grid, masks.*'sea'"),
+        (lambda e: setattr(e, "places", {"photo": [[0] * 4] * 2}),
+         traitlets.TraitError, "photo, grid, masks"),
+        (lambda e: setattr(e, "places", {**e.places, "photo": "boxes"}),
+         traitlets.TraitError, "photo, grid, masks.*'boxes'"),
+        (lambda e: setattr(e, "scene", "sea"), traitlets.TraitError, "photo"),
+        (lambda e: setattr(e, "scenes", {}), traitlets.TraitError, "read-only"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_shown_is_refused(change, error, words):
+    explorer = iou_explorer()
+    before = explorer.places
+    with pytest.raises(error, match=words):
+        change(explorer)
+    assert explorer.places == before
 
 
-def test_presets_touching_nested_apart(figure):
-    figure.presets["touching"].click()
-    assert figure.iou == 0
-    assert figure.boxes[0, 2] == figure.boxes[1, 0]  # they share an edge
-    figure.presets["apart"].click()
-    assert figure.iou == 0
-    assert figure.giou < -0.05
-    figure.presets["nested"].click()
-    a, b = figure.boxes
-    assert torch.all(a[:2] < b[:2])
-    assert torch.all(b[2:] < a[2:])
-    assert figure.iou == figure.giou > 0
+# ------------------------------------------------------------------ focal loss
 
 
-def drawn(figure):
-    return ET.fromstring(figure.drawing.value)
+def test_focal_loss_by_hand():
+    explorer = focal_loss_explorer(gamma=2, alpha=0.25)
+    assert explorer.loss == pytest.approx(0.25 * 0.1**2 * 0.1053605156578263)
+    explorer.kind = "background"
+    assert explorer.loss == pytest.approx(0.75 * 0.1**2 * 0.1053605156578263)
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_the_drawing_stays_in_the_picture_and_shows_box_b(figure, place):
-    move(figure, *place)
-    svg = drawn(figure)
-    _, _, W, H = map(float, svg.get("viewBox").split())
-    frames = [
-        tuple(float(rect.get(k)) for k in ("x", "y", "width", "height"))
-        for rect in svg.iter("rect")
-    ]
-    assert place in frames
-    for x, y, width, height in frames:
-        assert 0 <= x <= x + width <= W or width == 0
-        assert 0 <= y <= y + height <= H or height == 0
+def test_forty_times_more_loss_from_the_easy_ones():
+    """100,000 easy at 0.1 against 100 hard at 2.3."""
+    share = focal_loss_explorer(gamma=0, alpha=0.5).shares["loss"]
+    assert (1 - share) / share == pytest.approx(45.76, abs=0.01)
+    assert focal_loss_explorer(gamma=4, alpha=0.5).shares["loss"] > 0.97
 
 
-def test_the_text_alternative_changes_with_the_numbers(figure):
-    figure.choose("0.40")
-    before = drawn(figure).get("aria-label")
-    figure.choose("apart")
-    after = drawn(figure).get("aria-label")
-    assert before.startswith("The blue box A, ")
-    assert "The orange-red box B: x 192 to 302" in before
-    assert "IoU 0.400" in before
-    assert "IoU 0.000, GIoU −" in after
+def test_shares_are_the_library_s():
+    explorer = focal_loss_explorer(gamma=1.3, alpha=0.4)
+    explorer.many, explorer.few = {"count": 5000, "p": 0.97}, {"count": 30, "p": 0.3}
+    logits = torch.tensor([-torch.logit(torch.tensor(0.97)), torch.logit(torch.tensor(0.3))])
+    logits = logits.double().requires_grad_()
+    loss = sigmoid_focal_loss(logits, torch.tensor([0.0, 1.0]).double(), alpha=0.4, gamma=1.3)
+    loss.sum().backward()
+    for name, each in (("loss", loss), ("gradient", logits.grad)):
+        easy, hard = (each.detach().abs() * torch.tensor([5000, 30])).tolist()
+        assert explorer.shares[name] == pytest.approx(hard / (easy + hard), rel=1e-5)
 
 
-def test_controls_are_named_and_continuous(figure):
-    assert [s.description for s in figure.sliders.values()] == ["B x", "B y", "B width", "B height"]
-    assert all(slider.continuous_update for slider in figure.sliders.values())
-    assert list(figure.presets) == ["0.40", "0.73", "0.93", "touching", "nested", "apart"]
+def test_no_examples_no_share():
+    explorer = focal_loss_explorer()
+    explorer.many = explorer.few = {"count": 0, "p": 0.5}
+    assert explorer.shares == {"loss": 0, "gradient": 0}
 
 
-def test_errors_are_shown_then_cleared(figure, monkeypatch):
-    def broken(*_):
-        raise RuntimeError("no <IoU> today")
-
-    assert figure.error.value == ""
-    with monkeypatch.context() as patch:
-        patch.setattr("course_lib.explore.iou.box_iou", broken)
-        with pytest.raises(RuntimeError, match="no <IoU> today"):
-            figure.sliders["x"].value = 5
-    assert 'role="alert"' in figure.error.value
-    assert "no &lt;IoU&gt; today" in figure.error.value
-    figure.sliders["x"].value = 6
-    assert figure.error.value == ""
-
-
-def test_a_redraw_is_quick(figure):
-    times = []
-    for x in range(100):
-        start = time.perf_counter()
-        figure.sliders["x"].value = x
-        times.append(time.perf_counter() - start)
-    assert sorted(times)[50] < 0.1
+def test_cumulative_loss_is_as_the_paper_describes():
+    """Figure 4: γ matters little for objects and much for background."""
+    explorer = focal_loss_explorer()
+    held = {}
+    for kind in ("object", "background"):
+        for gamma in (0, 0.5, 1, 2):
+            curve = explorer.cumulative(kind, gamma)
+            assert curve[0] == 0
+            assert curve[-1] == pytest.approx(1)
+            assert torch.all(curve.diff().diff() >= -1e-12), "sorted: ever steeper"
+            held[kind, gamma] = 1 - curve[len(curve) * 4 // 5].item()
+    assert 0.4 < held["object", 0] < held["object", 2] < 0.65
+    assert 0.4 < held["background", 0] < 0.6
+    assert held["background", 2] > 0.95
+    assert torch.equal(explorer.cumulative("object"), explorer.cumulative("object", 2.0))
 
 
-def test_a_change_sends_little(figure):
-    assert len(figure.drawing.value) + len(figure.numbers.value) < 4000
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("gamma", -0.1), ("gamma", 5.1), ("alpha", 1.1), ("p", 0), ("p", 1), ("kind", "thing"),
+        ("many", {"count": 3}), ("many", {"count": -1, "p": 0.5}), ("few", {"count": 1, "p": 1.0}),
+        ("few", {"count": "many", "p": 0.5}), ("logits", {}), ("paper", {}),
+    ],
+)  # fmt: skip
+def test_settings_that_mean_nothing_are_refused(name, value):
+    explorer = focal_loss_explorer()
+    before = getattr(explorer, name)
+    with pytest.raises(traitlets.TraitError, match=name):
+        setattr(explorer, name, value)
+    assert getattr(explorer, name) == before
+
+
+# ------------------------------------------------------------------ modules and pages
+
+WIDGETS = (IoUExplorer, FocalLossExplorer, BoxCanvas, CurvePlot, BarStrip, Readout)
+READS = re.compile(r"export default widget\(\w+, \[([^\]]*)\]\);")
+
+
+@pytest.mark.parametrize("widget", WIDGETS)
+def test_a_module_stands_alone_and_reads_what_python_sends(widget):
+    text = str(widget._esm)
+    assert not re.search(r"^\s*import\b|\bimport\(|^export (?!default)", text, re.MULTILINE)
+    (read,) = READS.findall(text)
+    names = set(re.findall(r'"(\w+)"', read))
+    sent = {n for n in widget.class_trait_names(sync=True) if not n.startswith("_")}
+    ours = sent - set(anywidget.AnyWidget.class_trait_names(sync=True)) - {"chosen"}
+    assert names == ours
+
+
+def test_no_name_is_declared_at_the_top_of_two_modules():
+    """They become one text."""
+    owner = {}
+    for file in sorted(link.FOLDER.glob("*.js")):
+        declared = re.findall(
+            r"^(?:export )?(?:async )?(?:function|const|let|class) (\w+)",
+            file.read_text(),
+            re.MULTILINE,
+        )
+        for name in declared:
+            assert owner.setdefault(name, file.name) == file.name, f"{name} is in {owner[name]} too"
+
+
+def test_every_module_is_small_and_needs_no_network():
+    for file in link.FOLDER.iterdir():
+        text = file.read_text()
+        assert len(text.splitlines()) < 600, file.name
+        assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text), file.name
+        assert "eval(" not in text
+        assert "innerHTML" not in text, "what comes from a trait must stay text"
+
+
+def test_colours_are_the_course_s():
+    for name in ("TRUTH", "PREDICTION", "OVERLAP", "UNION", "ENCLOSING", "ANCHOR", "IGNORED"):
+        assert f"--odx-{name.lower()}: {getattr(draw, name)};" in link.look()
+
+
+def test_the_page_in_docs_does_not_drift():
+    """The photograph apart: its bytes are the JPEG encoder's."""
+    committed = (PROJECT / "docs" / "explorers.html").read_text(encoding="utf-8")
+    fresh = explorers_page()
+    assert len(PHOTO.findall(fresh)) == len(PHOTO.findall(committed)) == 1
+    assert PHOTO.sub("", fresh) == PHOTO.sub("", committed), "run `make lessons` and commit"
+
+
+def test_a_shared_module_is_written_once():
+    first, second = embed([iou_explorer().get_state(), iou_explorer("grid").get_state()])
+    assert first.count("text/plain") == 1
+    assert "text/plain" not in second
+    assert (first + second).count('class="odx-data"') == 2
+    assert (first + second).count('type="module"') == 1
+
+
+def test_nothing_in_a_state_can_end_its_script():
+    canvas = BoxCanvas(label="</script><script>alert(1)</script>", boxes=[[0, 0, 1, 1]])
+    (piece,) = embed([canvas.get_state()])
+    assert piece.lower().count("</script>") == 3
+    data = re.search(r'class="odx-data">(.*?)</script>', piece, re.DOTALL).group(1)
+    assert json.loads(data)["state"]["label"] == canvas.label
+    assert "&lt;b&gt;" in page("<b>", [("<b>", "<b>", canvas)])
+
+
+def test_save_keeps_what_is_shown(tmp_path):
+    explorer = iou_explorer("grid", "nested")
+    text = save(explorer, tmp_path / "iou.html").read_text()
+    data = re.search(r'class="odx-data">(.*?)</script>', text, re.DOTALL).group(1)
+    assert json.loads(data)["state"]["places"] == explorer.places
+    assert json.loads(data)["state"]["scene"] == "grid"
+
+
+def test_an_exported_notebook_keeps_its_explorers():
+    code = ["from course_lib.explore import iou_explorer\niou_explorer('grid')", "print('text')"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in code])
+    NotebookClient(notebook, kernel_name="python3").execute()
+    before = nbformat.writes(notebook)
+    text, _ = HTMLExporter(template_name="lab").from_notebook_node(alive(notebook))
+    assert nbformat.writes(notebook) == before
+    assert '"scene": "grid"' in text
+    assert "html-manager" not in text
+    assert "widget-view" not in text
+    plain, _ = HTMLExporter(template_name="lab").from_notebook_node(notebook)
+    assert "html-manager" in plain, "what it would be without us"

@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 from autograde.build import LESSONS as RELEASES
 from autograde.build import build_solved
 from autograde.cells import checked_exercise
-from autograde.exercises import LESSONS
+from autograde.exercises import LESSONS, PAGES
 
 SECONDS = 180  # what a solved notebook may take on two cores, as the design says
 
@@ -54,6 +54,13 @@ def test_release_runs_as_it_is(name: str) -> None:
         assert "not attempted yet" in str(shown) or "not answered yet" in str(shown)
         error = next(o for o in cell.outputs if o.output_type == "error")
         assert len(error.traceback) == 1, "a check fails in one line, without a traceback"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_runs_clean(name: str) -> None:
+    file = RELEASES / name / f"{name}.ipynb"
+    notebook = run(nbformat.read(file, as_version=4), file.parent)
+    assert problems(notebook) == []
 
 
 @pytest.mark.parametrize("name", LESSONS)

@@ -6,6 +6,7 @@ from autograde.exercises import lesson_01_iou
 from autograde.spec import Exercise, Lesson
 
 LESSONS: dict[str, Lesson] = {lesson.name: lesson for lesson in (lesson_01_iou.LESSON,)}
+PAGES = ("explorers",)  # notebooks beside the lessons: nothing to solve, nothing graded
 
 
 def find_lesson(name: str) -> Lesson:

@@ -1,5 +1,11 @@
-"""Figures to play with: move something, and see geometry and numbers change together."""
+"""Figures to play with: drag a box, turn γ, see geometry, numbers and curves change together."""
 
-from course_lib.explore.iou import IoUFigure, iou_figure
+from course_lib.explore.focal import FocalLossExplorer, focal_loss_explorer
+from course_lib.explore.iou import IoUExplorer, iou_explorer
+from course_lib.explore.page import save
+from course_lib.explore.parts import BarStrip, BoxCanvas, CurvePlot, Readout
 
-__all__ = ["IoUFigure", "iou_figure"]
+__all__ = [
+    "BarStrip", "BoxCanvas", "CurvePlot", "FocalLossExplorer", "IoUExplorer", "Readout",
+    "focal_loss_explorer", "iou_explorer", "save",
+]  # fmt: skip

@@ -1,172 +1,215 @@
-"""A photograph with a blue box A and an orange-red box B: move B, read IoU and GIoU.
-
-The photograph goes to the browser once; each change sends only the SVG drawing that lies over it.
-"""
+"""The IoU explorer: two boxes on a photograph or a grid, or two blobs, and all that is measured."""
 
 import base64
-import html
 import io
-import traceback
+import math
 from typing import Any
 
-import ipywidgets as widgets
+import anywidget
+import numpy as np
 import torch
-from matplotlib.colors import to_hex
+import traitlets
+from jaxtyping import Bool, Float64
 from PIL import Image
 from skimage import data
 from torch import Tensor
 
-from course_lib._tags import tag_colors
-from course_lib.boxes import box_iou, generalized_box_iou
-from course_lib.draw import ENCLOSING, OVERLAP, PREDICTION, TRUTH, UNION
+from course_lib import boxes as ops
+from course_lib.explore._link import look, module
 
+Box = list[int | float]  # x1, y1, x2, y2
 W, H = 512, 340  # the part of the photograph that is shown, in pixels
-BOX_A = [170, 52, 110, 140]  # x, y, width, height: around the face
-PRESETS = {  # box B as x, y, width, height
-    "0.40": [192, 92, 110, 140],
-    "0.73": [180, 62, 110, 140],
-    "0.93": [174, 52, 110, 140],
-    "touching": [280, 52, 110, 140],
-    "nested": [190, 82, 70, 80],
-    "apart": [312, 130, 110, 140],
+FACE = (170, 52, 280, 192)  # box A of the photograph
+CRESCENT, DISC = 27, 17  # sides of the two blobs, in pixels
+
+PRESETS: dict[str, dict[str, list[tuple[float, ...]]]] = {
+    "photo": {  # the lesson's three detections of a face, and what boxes can be to each other
+        "0.40": [FACE, (192, 92, 302, 232)],
+        "0.73": [FACE, (180, 62, 290, 202)],
+        "0.93": [FACE, (174, 52, 284, 192)],
+        "touching": [FACE, (280, 52, 390, 192)],
+        "nested": [FACE, (190, 82, 260, 162)],
+        "apart": [FACE, (312, 130, 422, 270)],
+    },
+    "grid": {  # small enough to count squares
+        "1/7": [(4, 3, 8, 7), (6, 5, 10, 9)],
+        "half covered": [(4, 3, 8, 7), (6, 3, 10, 7)],
+        "touching": [(4, 3, 8, 7), (8, 3, 12, 7)],
+        "nested": [(3, 2, 11, 8), (5, 3, 9, 6)],
+        "apart": [(1, 1, 5, 4), (10, 6, 14, 9)],
+        "same centre": [(4, 4, 12, 6), (7, 1, 9, 9)],
+    },
+    "masks": {  # where the corners of the blobs' boxes are
+        "in the mouth": [(14, 7), (23, 12)],
+        "on the crescent": [(14, 7), (12, 12)],
+        "box inside box": [(14, 7), (16, 12)],
+        "apart": [(4, 7), (42, 18)],
+    },
 }
-RANGES = {"x": 312, "y": 140, "width": 200, "height": 200}  # so box B stays in the picture
-CARD = "color:#1f1f1f;background:#fff;border-radius:8px;padding:6px 12px;line-height:1.7"
 
 
-class IoUFigure(widgets.VBox):
-    """The blue box A is fixed; `sliders` and `presets` move the orange-red box B.
+class IoUExplorer(anywidget.AnyWidget):
+    """Drag, resize, nudge or type two boxes; everything is computed in the browser.
 
-    Read `boxes`, `iou` and `giou`.
+    Python reads and sets what is shown: `scene` ("photo", "grid" or "masks") and `boxes`. It
+    answers `iou`, `giou`, `diou`, `ciou` and `masks` with `course_lib.boxes` in float64.
     """
 
-    def __init__(self) -> None:
-        wide = {"width": f"{W}px", "max_width": "100%"}
-        self.sliders = {
-            name: widgets.IntSlider(
-                max=most, description=f"B {name}", tooltip=f"Box B: {name} in pixels", layout=wide
+    _esm = module("iou_explorer")
+    _css = look()
+    scene = traitlets.Enum(list(PRESETS), "photo").tag(sync=True)
+    scenes = traitlets.Dict(read_only=True).tag(sync=True)
+    places = traitlets.Dict().tag(sync=True)  # scene: [box A, box B]
+
+    def __init__(self, scene: str = "photo", preset: str | None = None) -> None:
+        super().__init__()
+        self.set_trait("scenes", _scenes())
+        self.places = {name: known["presets"][0][1] for name, known in self.scenes.items()}
+        self.scene = scene
+        if preset is not None:
+            self.choose(preset)
+
+    @traitlets.validate("places")
+    def _check_places(self, proposal: Any) -> dict[str, list[Box]]:
+        places = proposal["value"]
+        try:
+            pairs = {n: [[float(side) for side in box] for box in places[n]] for n in PRESETS}
+            fits = set(places) == set(PRESETS) and all(
+                [len(box) for box in pair] == [4, 4] for pair in pairs.values()
             )
-            for name, most in RANGES.items()
-        }
-        self.presets = {
-            name: widgets.Button(
-                description=name,
-                tooltip=f"Move the orange-red box B: {name}",
-                layout={"width": "auto"},
+        except (KeyError, TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise traitlets.TraitError(
+                f"places must map each of {', '.join(PRESETS)} to two boxes [x1, y1, x2, y2], "
+                f"got {places!r}"
             )
-            for name in PRESETS
-        }
-        layer = {"grid_area": "1 / 1 / 2 / 2", "margin": "0"}  # both in one cell of the grid
-        self.drawing, self.numbers = widgets.HTML(layout=layer), widgets.HTML(layout=wide)
-        self.error = widgets.HTML()
-        for slider in self.sliders.values():
-            slider.observe(self._moved, "value")
-        for button in self.presets.values():
-            button.on_click(lambda pressed: self.choose(pressed.description))
-        self.choose("0.40")
-        picture = widgets.GridBox([widgets.HTML(_photograph(), layout=layer), self.drawing])
-        buttons = widgets.HBox(list(self.presets.values()))
-        super().__init__([picture, self.numbers, self.error, buttons, *self.sliders.values()])
+        if not all(math.isfinite(side) for pair in pairs.values() for box in pair for side in box):
+            raise traitlets.TraitError(f"the sides of boxes must be finite, got {places!r}")
+        return {**places, "masks": self._whole(places["masks"])}
+
+    def _whole(self, pair: list[Box]) -> list[Box]:
+        """The blobs' boxes at whole pixels inside the scene; a blob keeps its size."""
+        known, kept = self.scenes["masks"], []
+        for box, (width, height) in zip(pair, known["sides"], strict=True):
+            x = min(max(round(box[0]), 0), known["width"] - width)
+            y = min(max(round(box[1]), 0), known["height"] - height)
+            kept.append([x, y, x + width, y + height])
+        return kept
+
+    def choose(self, preset: str) -> None:
+        """Press one of the scene's buttons, for example "nested"."""
+        known = dict(self.scenes[self.scene]["presets"])
+        if preset not in known:
+            raise ValueError(f"preset must be one of {', '.join(known)}, got {preset!r}")
+        self.boxes = known[preset]
 
     @property
-    def boxes(self) -> Tensor:
-        """[2, 4] xyxy in pixels: box A, box B."""
-        xywh = torch.tensor([BOX_A, [slider.value for slider in self.sliders.values()]])
-        return torch.cat([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], dim=1).float()
+    def boxes(self) -> Float64[Tensor, "2 4"]:
+        """Box A and box B of the scene that is shown, xyxy in its pixels."""
+        return torch.tensor(self.places[self.scene], dtype=torch.float64)
+
+    @boxes.setter
+    def boxes(self, boxes: Any) -> None:
+        pair = torch.as_tensor(boxes, dtype=torch.float64)
+        if pair.shape != (2, 4):
+            raise ValueError(f"boxes must have shape [2, 4], got {list(pair.shape)}")
+        self.places = {**self.places, self.scene: pair.tolist()}
+
+    @property
+    def masks(self) -> Bool[Tensor, "2 H W"]:
+        """The two blobs where they are now, whichever scene is shown."""
+        known = self.scenes["masks"]
+        masks = torch.zeros(2, known["height"], known["width"], dtype=torch.bool)
+        for mask, rows, box in zip(masks, known["rows"], self.places["masks"], strict=True):
+            x, y, _, _ = box
+            for n, row in enumerate(rows):
+                for start, length in row:
+                    mask[y + n, x + start : x + start + length] = True
+        return masks
 
     @property
     def iou(self) -> float:
-        return float(box_iou(self.boxes[:1], self.boxes[1:]))
+        """IoU of the two boxes; of the two masks in the scene "masks"."""
+        if self.scene == "masks":
+            return float(ops.mask_iou(self.masks[:1], self.masks[1:]))
+        return self._measured(ops.box_iou)
 
     @property
     def giou(self) -> float:
-        return float(generalized_box_iou(self.boxes[:1], self.boxes[1:]))
+        return self._measured(ops.generalized_box_iou)
 
-    def choose(self, preset: str) -> None:
-        """Move box B to one of PRESETS."""
-        for slider, value in zip(self.sliders.values(), PRESETS[preset], strict=True):
-            slider.value = value
+    @property
+    def diou(self) -> float:
+        return self._measured(ops.distance_box_iou)
 
-    def redraw(self) -> None:
-        """Write the drawing, its text alternative and the numbers anew."""
-        A, B = self.boxes.int().tolist()
-        shared = [max(A[0], B[0]), max(A[1], B[1]), min(A[2], B[2]), min(A[3], B[3])]
-        around = [min(A[0], B[0]), min(A[1], B[1]), max(A[2], B[2]), max(A[3], B[3])]
-        a, b, inter, hull = _area(A), _area(B), _area(shared), _area(around)
-        union = a + b - inter
-        iou, giou = f"{self.iou:.3f}", f"{self.giou:.3f}".replace("-", "−")
-        alt = (
-            f"The blue box A, around an astronaut's face: x {A[0]} to {A[2]}, y {A[1]} to {A[3]}. "
-            f"The orange-red box B: x {B[0]} to {B[2]}, y {B[1]} to {B[3]}. "
-            f"Intersection {inter}, union {union}, IoU {iou}, GIoU {giou}."
-        )
-        drawn = (
-            _rect(A, f'fill="{UNION}" fill-opacity=".3"'),
-            _rect(B, f'fill="{UNION}" fill-opacity=".3"'),
-            _rect(shared, f'fill="{OVERLAP}" fill-opacity=".45"'),
-            _rect(
-                around, f'fill="none" stroke="{ENCLOSING}" stroke-width="3" stroke-dasharray="6"'
-            ),
-            _rect(A, f'fill="none" stroke="{TRUTH}" stroke-width="3"'),
-            _rect(B, f'fill="none" stroke="{PREDICTION}" stroke-width="3"'),
-            _tag(A[0], A[1] - 18, "A", TRUTH),
-            _tag(max(B[2] - 18, 0), min(B[3], H - 18), "B", PREDICTION),
-        )
-        self.drawing.value = (
-            f'<svg role="img" aria-label="{alt}" width="{W}" viewBox="0 0 {W} {H}" '
-            f'style="display:block">{"".join(drawn)}</svg>'
-        )
-        rows = (
-            f"{_dot(OVERLAP)} intersection I = <b>{inter:,}</b>",
-            f"{_dot(UNION)} union U = A + B − I = {a:,} + {b:,} − {inter:,} = <b>{union:,}</b>",
-            f"{_dot(ENCLOSING)} smallest box around both C = <b>{hull:,}</b>",
-            f"IoU = I / U = {inter:,} / {union:,} = <b>{iou}</b>",
-            f"GIoU = IoU − (C − U) / C = {iou} − {hull - union:,} / {hull:,} = <b>{giou}</b>",
-        )
-        self.numbers.value = f'<div style="{CARD}">{"<br>".join(rows)}</div>'
+    @property
+    def ciou(self) -> float:
+        return self._measured(ops.complete_box_iou)
 
-    def _moved(self, change: Any = None) -> None:
-        try:
-            self.redraw()
-            self.error.value = ""
-        except Exception:  # Jupyter would only log it: show it, then let it take its way
-            trace = html.escape(traceback.format_exc())
-            self.error.value = f'<pre role="alert" style="{CARD};color:#a00">{trace}</pre>'
-            raise
+    def _measured(self, measure: Any) -> float:
+        return float(measure(self.boxes[:1], self.boxes[1:]))
 
 
-def iou_figure() -> IoUFigure:
-    """Make the figure; as the last line of a cell it is shown."""
-    return IoUFigure()
+def iou_explorer(scene: str = "photo", preset: str | None = None) -> IoUExplorer:
+    """Make the explorer; as the last line of a cell it is shown.
+
+    Args:
+        scene: "photo" (512 x 340 pixels), "grid" (16 x 10 squares) or "masks".
+        preset: the name on one of the scene's buttons, for example "nested".
+    """
+    return IoUExplorer(scene, preset)
+
+
+def _scenes() -> dict[str, dict[str, Any]]:
+    rows = [_runs(blob) for blob in _blobs()]
+    sides = [[len(blob[0]), len(blob)] for blob in _blobs()]
+    masks: dict[str, list[Any]] = {
+        name: [
+            [x, y, x + width, y + height]
+            for (x, y), (width, height) in zip(corners, sides, strict=True)
+        ]
+        for name, corners in PRESETS["masks"].items()
+    }
+    pairs: dict[str, dict[str, list[Any]]] = {**PRESETS, "masks": masks}
+    presets = {
+        scene: [[name, [list(box) for box in pair]] for name, pair in known.items()]
+        for scene, known in pairs.items()
+    }
+    alt = "An astronaut in front of a flag and a space shuttle."
+    grid = "A grid of 16 by 10 squares."
+    pixels = "A crescent and a disc made of pixels."
+    return {
+        "photo": {"width": W, "height": H, "image": _photograph(), "alt": alt, "far": 400,
+                  "presets": presets["photo"]},
+        "grid": {"width": 16, "height": 10, "grid": 1, "alt": grid, "far": 12,
+                 "presets": presets["grid"]},
+        "masks": {"width": 64, "height": 42, "grid": 1, "alt": pixels, "rows": rows,
+                  "sides": sides, "presets": presets["masks"]},
+    }  # fmt: skip
 
 
 def _photograph() -> str:
     jpeg = io.BytesIO()
-    Image.fromarray(data.astronaut()[:H, :W]).save(jpeg, "JPEG", quality=88)
-    source = base64.b64encode(jpeg.getvalue()).decode()
-    return (
-        f'<img alt="An astronaut in front of a flag and a space shuttle" width="{W}" '
-        f'style="display:block" src="data:image/jpeg;base64,{source}">'
-    )
+    Image.fromarray(data.astronaut()[:H, :W]).save(jpeg, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg.getvalue()).decode()
 
 
-def _area(box: list[int]) -> int:
-    return max(box[2] - box[0], 0) * max(box[3] - box[1], 0)
+def _blobs() -> tuple[np.ndarray, np.ndarray]:
+    """A crescent that is open to the right and a disc that fits into its mouth; [H, W] bool."""
+
+    def disc(side: int, centre: float, radius: float) -> np.ndarray:
+        y, x = np.mgrid[:side, :side]
+        return (x + 0.5 - centre) ** 2 + (y + 0.5 - side / 2) ** 2 < radius**2
+
+    moon = disc(CRESCENT, CRESCENT / 2, CRESCENT / 2) & ~disc(CRESCENT, CRESCENT / 2 + 4.5, 9.6)
+    return moon[:, moon.any(axis=0)], disc(DISC, DISC / 2, DISC / 2)
 
 
-def _rect(box: list[int], style: str) -> str:
-    width, height = max(box[2] - box[0], 0), max(box[3] - box[1], 0)
-    return f'<rect x="{box[0]}" y="{box[1]}" width="{width}" height="{height}" {style}/>'
-
-
-def _tag(x: int, y: int, name: str, color: str) -> str:
-    back, ink = tag_colors(color)
-    return (
-        f'<rect x="{x}" y="{y}" width="18" height="18" fill="{to_hex(back)}"/>'
-        f'<text x="{x + 9}" y="{y + 14}" fill="{ink}" font-family="sans-serif" font-size="14" '
-        f'font-weight="bold" text-anchor="middle">{name}</text>'
-    )
-
-
-def _dot(color: str) -> str:
-    return f'<span aria-hidden="true" style="color:{color}">⬤</span>'
+def _runs(blob: np.ndarray) -> list[list[list[int]]]:
+    """Each row as its runs of pixels, [start, length]."""
+    rows = []
+    for row in blob:
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], row, [0]))))
+        rows.append([[int(a), int(b - a)] for a, b in zip(edges[::2], edges[1::2], strict=True)])
+    return rows
