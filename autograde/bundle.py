@@ -21,7 +21,7 @@ Then, each time:
 
     .venv/bin/jupyter lab lessons                    (Windows: .venv\\Scripts\\jupyter ...)
 
-Open a lesson, work from the top, save, and hand in the notebook under its own name.
+(Only curious? Open `explorers.html` in a browser.) Open a lesson, work from the top, save, and hand in the notebook under its own name.
 
 {lessons}
 """
@@ -69,6 +69,7 @@ def bundle(lessons: list[str], file: Path) -> list[str]:
         names = ", ".join(f.name for f in missing)
         raise FileNotFoundError(f"{names} missing: run `python -m autograde build` first")
     texts |= {f.relative_to(PROJECT).as_posix(): f.read_text(encoding="utf-8") for f in files}
+    texts["explorers.html"] = (PROJECT / "docs" / "explorers.html").read_text(encoding="utf-8")
     file.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
         for name in sorted(texts):

@@ -178,7 +178,7 @@ export function boxCanvas(onChange = () => {}) {
     const [back, ink] = surface(state.colors[k]);
     const [casing, outline, ...rest] = group.children;
     const [tag, text] = rest.slice(4);
-    const frame = { x: x1, y: y1, width: x2 - x1, height: y2 - y1 };
+    const frame = { x: x1, y: y1, width: Math.max(x2 - x1, 0), height: Math.max(y2 - y1, 0) };
     const dash = state.resizable ? null : `${5 * u} ${4 * u}`;
     set(casing, { ...frame, "stroke-width": 5 * u, "data-plain": state.image ? null : "yes" });
     set(outline, { ...frame, stroke: color, "stroke-width": 2.5 * u, "stroke-dasharray": dash });

@@ -153,7 +153,7 @@ export function widget(make, names) {
         show();
       });
       // JupyterLab's one-key commands must not take arrows and letters away from us.
-      el.setAttribute("data-lm-suppress-shortcuts", "true");
+      el.addEventListener("keydown", (event) => event.stopPropagation());
       el.classList.add("odx");
       el.append(error, part.node);
     },
