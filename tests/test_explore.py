@@ -56,10 +56,10 @@ def test_python_answers_with_the_library(scene):
 @pytest.mark.parametrize(
     ("scene", "preset", "iou"),
     [
-        ("photo", "0.40", 0.40), ("photo", "0.73", 0.73), ("photo", "0.93", 0.93),
+        ("photo", "poor 0.40", 0.40), ("photo", "good 0.73", 0.73), ("photo", "excellent 0.93", 0.93),
         ("photo", "touching", 0), ("photo", "apart", 0), ("grid", "touching", 0),
         ("grid", "1/7", 1 / 7), ("grid", "half covered", 1 / 3), ("grid", "nested", 1 / 4),
-        ("masks", "in the mouth", 0),
+        ("masks", "hooked", 0), ("masks", "same box", 0.2),
     ],
 )  # fmt: skip
 def test_presets_give_what_they_promise(scene, preset, iou):
@@ -74,9 +74,9 @@ def test_presets_touching_nested_apart():
         assert torch.all(a[:2] < b[:2])
         assert torch.all(b[2:] < a[2:])
         assert iou_explorer(scene, "apart").giou < -0.05
-    mouth = iou_explorer("masks", "in the mouth")
-    mouth_boxes = ops.box_iou(mouth.boxes[:1], mouth.boxes[1:])
-    assert mouth_boxes > 0.3, "the boxes overlap, the shapes do not"
+    hooked = iou_explorer("masks", "hooked")
+    hooked_boxes = ops.box_iou(hooked.boxes[:1], hooked.boxes[1:])
+    assert hooked_boxes > 0.3, "the boxes overlap, the shapes do not"
 
 
 def test_presets_lie_in_their_scene():
@@ -109,10 +109,14 @@ def test_blobs_keep_their_size_and_stay_in_the_scene():
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        (lambda e: e.choose("near"), ValueError, "one of 0.40, 0.73, 0.93, touching, nested"),
+        (lambda e: e.choose("near"), ValueError, "one of poor 0.40, good 0.73, excellent 0.93"),
         (lambda e: setattr(e, "boxes", [[0, 0, 1, 1]]), ValueError, r"shape \[2, 4\], got \[1, 4\]"),
         (lambda e: setattr(e, "boxes", [[0, 0, 1, 1], [0, 0, 1, float("nan")]]),
-         traitlets.TraitError, "must be finite"),
+         traitlets.TraitError, "needs 0 <= x1 <= x2 <= 512"),
+        (lambda e: setattr(e, "boxes", [[0, 0, 1, 1], [9, 9, 0, 12]]),
+         traitlets.TraitError, r"got \[9.0, 9.0, 0.0, 12.0\]"),
+        (lambda e: setattr(e, "boxes", [[0, 0, 1, 1], [0, 0, 5000, 1]]),
+         traitlets.TraitError, "scene 'photo'"),
         (lambda e: setattr(e, "places", {**e.places, "sea": [[0] * 4] * 2}),
          traitlets.TraitError, "photo, grid, masks.*'sea'"),
         (lambda e: setattr(e, "places", {"photo": [[0] * 4] * 2}),
@@ -265,7 +269,7 @@ def test_nothing_in_a_state_can_end_its_script():
     assert piece.lower().count("</script>") == 3
     data = re.search(r'class="odx-data">(.*?)</script>', piece, re.DOTALL).group(1)
     assert json.loads(data)["state"]["label"] == canvas.label
-    assert "&lt;b&gt;" in page("<b>", [("<b>", "<b>", canvas)])
+    assert "&lt;b&gt;" in page("<b>", [canvas])
 
 
 def test_save_keeps_what_is_shown(tmp_path):

@@ -9,25 +9,7 @@ from course_lib.explore.page import page
 
 def explorers_page() -> str:
     """What docs/explorers.html holds."""
-    return page(
-        "Drag it, turn it, see it",
-        [
-            (
-                "How well do two boxes agree?",
-                "Box A, in blue, is where the face is. Box B, in orange-red, is what a detector "
-                "said. Drag them, pull their corners, or move them with the arrow keys. IoU is "
-                "the green part of all that is coloured.",
-                iou_explorer(),
-            ),
-            (
-                "Who does a detector listen to?",
-                "For every hard object a detector sees a thousand easy pieces of background, and "
-                "each says a little. The focal loss turns the easy ones down: start at γ = 0, "
-                "then turn γ up.",
-                focal_loss_explorer(),
-            ),
-        ],
-    )
+    return page("Drag it, turn it, see it", [iou_explorer(), focal_loss_explorer()])
 
 
 def main() -> None:

@@ -28,6 +28,12 @@ class FocalLossExplorer(anywidget.AnyWidget):
     `loss`, `shares` and `cumulative` with `course_lib.losses.sigmoid_focal_loss` in float64.
     """
 
+    title = "Who does a detector listen to?"
+    lead = (
+        "For every hard object a detector sees a thousand easy pieces of background, and each "
+        "says a little. The focal loss (Lin et al., 2017) turns the easy ones down. Press “cross "
+        "entropy, both sides alike”, then turn γ up and watch who holds the loss."
+    )
     _esm = module("focal_loss_explorer")
     _css = look()
     gamma = traitlets.Float(2.0, min=0, max=5).tag(sync=True)

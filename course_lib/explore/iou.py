@@ -20,30 +20,31 @@ from course_lib.explore._link import look, module
 Box = list[int | float]  # x1, y1, x2, y2
 W, H = 512, 340  # the part of the photograph that is shown, in pixels
 FACE = (170, 52, 280, 192)  # box A of the photograph
-CRESCENT, DISC = 27, 17  # sides of the two blobs, in pixels
+SIDE = 27  # of the discs that the blobs are cut from, in pixels
 
 PRESETS: dict[str, dict[str, list[tuple[float, ...]]]] = {
     "photo": {  # the lesson's three detections of a face, and what boxes can be to each other
-        "0.40": [FACE, (192, 92, 302, 232)],
-        "0.73": [FACE, (180, 62, 290, 202)],
-        "0.93": [FACE, (174, 52, 284, 192)],
+        "poor 0.40": [FACE, (192, 92, 302, 232)],
+        "good 0.73": [FACE, (180, 62, 290, 202)],
+        "excellent 0.93": [FACE, (174, 52, 284, 192)],
         "touching": [FACE, (280, 52, 390, 192)],
-        "nested": [FACE, (190, 82, 260, 162)],
+        "nested": [FACE, (178, 60, 248, 140)],
+        "wide": [FACE, (140, 92, 310, 152)],
         "apart": [FACE, (312, 130, 422, 270)],
     },
     "grid": {  # small enough to count squares
         "1/7": [(4, 3, 8, 7), (6, 5, 10, 9)],
         "half covered": [(4, 3, 8, 7), (6, 3, 10, 7)],
         "touching": [(4, 3, 8, 7), (8, 3, 12, 7)],
-        "nested": [(3, 2, 11, 8), (5, 3, 9, 6)],
-        "apart": [(1, 1, 5, 4), (10, 6, 14, 9)],
+        "nested": [(3, 2, 11, 8), (4, 3, 8, 6)],
         "same centre": [(4, 4, 12, 6), (7, 1, 9, 9)],
+        "apart": [(1, 1, 5, 4), (10, 6, 14, 9)],
     },
     "masks": {  # where the corners of the blobs' boxes are
-        "in the mouth": [(14, 7), (23, 12)],
-        "on the crescent": [(14, 7), (12, 12)],
-        "box inside box": [(14, 7), (16, 12)],
-        "apart": [(4, 7), (42, 18)],
+        "same box": [(20, 8), (20, 8)],
+        "hooked": [(14, 4), (22, 10)],
+        "face to face": [(14, 8), (26, 8)],
+        "apart": [(4, 7), (36, 9)],
     },
 }
 
@@ -55,6 +56,12 @@ class IoUExplorer(anywidget.AnyWidget):
     answers `iou`, `giou`, `diou`, `ciou` and `masks` with `course_lib.boxes` in float64.
     """
 
+    title = "How well do two boxes agree?"
+    lead = (
+        "In the photograph, box A in blue is where the face is, and box B in orange-red is what a "
+        "detector said. Drag them and pull their corners. IoU, intersection over union, is the "
+        "hatched green part over everything that lies inside the two boxes."
+    )
     _esm = module("iou_explorer")
     _css = look()
     scene = traitlets.Enum(list(PRESETS), "photo").tag(sync=True)
@@ -84,14 +91,23 @@ class IoUExplorer(anywidget.AnyWidget):
                 f"places must map each of {', '.join(PRESETS)} to two boxes [x1, y1, x2, y2], "
                 f"got {places!r}"
             )
-        if not all(math.isfinite(side) for pair in pairs.values() for box in pair for side in box):
-            raise traitlets.TraitError(f"the sides of boxes must be finite, got {places!r}")
-        return {**places, "masks": self._whole(places["masks"])}
+        places = {**places, "masks": self._whole(places["masks"])}
+        for name, pair in places.items():
+            W, H = self.scenes[name]["width"], self.scenes[name]["height"]
+            for x1, y1, x2, y2 in pair:
+                if not (0 <= x1 <= x2 <= W and 0 <= y1 <= y2 <= H):
+                    raise traitlets.TraitError(
+                        f"a box [x1, y1, x2, y2] of the scene {name!r} needs 0 <= x1 <= x2 <= {W} "
+                        f"and 0 <= y1 <= y2 <= {H}, got {[x1, y1, x2, y2]}"
+                    )
+        return places
 
     def _whole(self, pair: list[Box]) -> list[Box]:
         """The blobs' boxes at whole pixels inside the scene; a blob keeps its size."""
         known, kept = self.scenes["masks"], []
         for box, (width, height) in zip(pair, known["sides"], strict=True):
+            if not all(map(math.isfinite, box)):
+                raise traitlets.TraitError(f"a box has four finite numbers, got {box}")
             x = min(max(round(box[0]), 0), known["width"] - width)
             y = min(max(round(box[1]), 0), known["height"] - height)
             kept.append([x, y, x + width, y + height])
@@ -178,11 +194,11 @@ def _scenes() -> dict[str, dict[str, Any]]:
     }
     alt = "An astronaut in front of a flag and a space shuttle."
     grid = "A grid of 16 by 10 squares."
-    pixels = "A crescent and a disc made of pixels."
+    pixels = "Two crescents made of pixels."
     return {
-        "photo": {"width": W, "height": H, "image": _photograph(), "alt": alt, "far": 400,
+        "photo": {"width": W, "height": H, "image": _photograph(), "alt": alt, "far": 600,
                   "presets": presets["photo"]},
-        "grid": {"width": 16, "height": 10, "grid": 1, "alt": grid, "far": 12,
+        "grid": {"width": 16, "height": 10, "grid": 1, "alt": grid, "far": 16,
                  "presets": presets["grid"]},
         "masks": {"width": 64, "height": 42, "grid": 1, "alt": pixels, "rows": rows,
                   "sides": sides, "presets": presets["masks"]},
@@ -196,14 +212,11 @@ def _photograph() -> str:
 
 
 def _blobs() -> tuple[np.ndarray, np.ndarray]:
-    """A crescent that is open to the right and a disc that fits into its mouth; [H, W] bool."""
-
-    def disc(side: int, centre: float, radius: float) -> np.ndarray:
-        y, x = np.mgrid[:side, :side]
-        return (x + 0.5 - centre) ** 2 + (y + 0.5 - side / 2) ** 2 < radius**2
-
-    moon = disc(CRESCENT, CRESCENT / 2, CRESCENT / 2) & ~disc(CRESCENT, CRESCENT / 2 + 4.5, 9.6)
-    return moon[:, moon.any(axis=0)], disc(DISC, DISC / 2, DISC / 2)
+    """A crescent that is open to the right and one that is open to the left; [H, W] bool."""
+    y, x = np.mgrid[:SIDE, :SIDE] + 0.5 - SIDE / 2
+    moon = (x**2 + y**2 < (SIDE / 2) ** 2) & ((x - 4.5) ** 2 + y**2 >= 10**2)
+    moon = moon[:, moon.any(axis=0)]
+    return moon, moon[:, ::-1]
 
 
 def _runs(blob: np.ndarray) -> list[list[list[int]]]:

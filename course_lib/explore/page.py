@@ -4,7 +4,7 @@ import copy
 import hashlib
 import html
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +43,15 @@ def embed(states: Iterable[dict[str, Any]]) -> list[str]:
     return pieces
 
 
-def page(title: str, sections: list[tuple[str, str, anywidget.AnyWidget]]) -> str:
-    """A page of explorers, each with a heading and a line of text."""
-    figures = embed(widget.get_state() for _, _, widget in sections)
-    body = "\n".join(
-        f"<section><h2>{html.escape(heading)}</h2>\n<p>{html.escape(text)}</p>\n{figure}</section>"
-        for (heading, text, _), figure in zip(sections, figures, strict=True)
-    )
+def page(title: str, widgets: Sequence[anywidget.AnyWidget]) -> str:
+    """A page of explorers; each brings its `title` and a `lead` of a few sentences."""
+    figures = embed(widget.get_state() for widget in widgets)
+    body = ""
+    for widget, figure in zip(widgets, figures, strict=True):
+        heading, lead = getattr(widget, "title", ""), getattr(widget, "lead", "")
+        if heading != title:
+            body += f"<h2>{html.escape(heading)}</h2>\n"
+        body += f"<p>{html.escape(lead)}</p>\n{figure}"
     return PAGE.format(title=html.escape(title), body=body)
 
 
@@ -74,10 +76,11 @@ def alive(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def save(widget: anywidget.AnyWidget, file: str | Path, title: str = "Explorer") -> Path:
+def save(widget: anywidget.AnyWidget, file: str | Path) -> Path:
     """Write one explorer, as it stands now, as a page that opens in any browser."""
     file = Path(file)
-    file.write_text(page(title, [(title, "", widget)]), encoding="utf-8")
+    text = page(getattr(widget, "title", type(widget).__name__), [widget])
+    file.write_text(text, encoding="utf-8")
     return file
 
 

@@ -31,6 +31,7 @@ class BoxCanvas(anywidget.AnyWidget):
     step = traitlets.Float(1, min=1e-6).tag(sync=True)
     resizable = traitlets.Bool(True).tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)
+    badge = traitlets.Unicode().tag(sync=True)
 
 
 class CurvePlot(anywidget.AnyWidget):

@@ -1,19 +1,23 @@
 // A picture with boxes to drag, to resize at their corners, to nudge with the arrow keys, to type.
 //
-// update({ width, height, image, alt, grid, boxes, names, colors, regions, step, resizable, label })
+// update({ width, height, image, alt, grid, boxes, names, colors, regions, step, resizable, label, badge })
 //   width, height  of the scene, in its own pixels; boxes are [[x1, y1, x2, y2], ...] in these
 //   image          address of a picture that fills the scene, or ""; alt tells what is on it
 //   grid           side of the squares of a plain grid, or 0
 //   regions        [{ path, color, opacity, dash, thin, hatch }, ...] under the boxes; path is SVG's
+//   badge          a few words in a corner of the picture, where the eye is while it drags
 //   step           boxes snap to its multiples;  resizable: false for shapes of a fixed size
 // onChange({ boxes })
 
 import { numberField } from "./controls.js";
 import { html, keep, onResize, paint, set, setText, short, surface, svg, widget } from "./dom.js";
 
+const HELP = "Drag a box or a corner, type, or press Tab and use the arrow keys (Shift resizes, Control makes ten steps).";
+const HELP_MOVE = "Drag a shape, type, or press Tab and use the arrow keys (Control makes ten steps).";
 const SIDES = ["x1", "y1", "x2", "y2"];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-const REACH = 14; // how near to a corner a finger must come, in pixels of the screen
+const REACH = { mouse: 12, pen: 12, touch: 24 }; // how near to a corner, in pixels of the screen
+const TAG = 20; // side of the tag with a box's name, in pixels of the screen
 
 /** The outline of a box, for a region's `path`. */
 export const boxPath = ([x1, y1, x2, y2]) =>
@@ -42,7 +46,9 @@ export function boxCanvas(onChange = () => {}) {
     svg("defs", {}, hatch), picture, lines, numbers, regions, boxes,
   );
   const typed = html("div", { class: "odx-coordinates" });
-  const node = html("div", { class: "odx-stage" }, root, typed);
+  const badge = html("div", { class: "odx-badge", "aria-hidden": "true" });
+  const help = html("p", { class: "odx-note", id: `odx-help-${Math.random().toString(36).slice(2)}` });
+  const node = html("div", { class: "odx-stage" }, html("div", { class: "odx-picture" }, root, badge), typed, help);
   let width = 0; // on the screen, in pixels
   onResize(root, (now) => {
     width = now;
@@ -82,13 +88,23 @@ export function boxCanvas(onChange = () => {}) {
     return next;
   }
 
+  /** Where the tag of a box is: the first wears it above, the second below, so that they stay apart. */
+  function tagPlace(k) {
+    const [x1, y1, x2, y2] = state.boxes[k], side = TAG * unit();
+    const left = clamp(k % 2 ? x2 - side : x1, 0, state.width - side);
+    const top = k % 2 ? (y2 + side <= state.height ? y2 : y2 - side) : y1 >= side ? y1 - side : y1;
+    return [left, top, side];
+  }
+
   // --- mouse and finger
 
-  /** What lies under a place: a corner first, then the smallest box. */
-  function find([x, y]) {
-    const reach = REACH * unit();
+  /** What lies under a place: a tag, then a corner, then the smallest box. */
+  function find([x, y], pointer = "mouse") {
+    const reach = REACH[pointer] * unit();
     let best = null, least = Infinity;
     state.boxes.forEach((box, k) => {
+      const [left, top, side] = tagPlace(k);
+      if (x >= left && x <= left + side && y >= top && y <= top + side) [best, least] = [{ k, corner: null }, -Infinity];
       if (state.resizable) {
         for (const corner of [[0, 1], [2, 1], [0, 3], [2, 3]]) {
           const far = Math.hypot(box[corner[0]] - x, box[corner[1]] - y);
@@ -104,7 +120,7 @@ export function boxCanvas(onChange = () => {}) {
 
   function grab(event) {
     if (event.button !== 0 || drag) return;
-    const from = place(event), found = find(from);
+    const from = place(event), found = find(from, event.pointerType);
     if (!found) return;
     event.preventDefault();
     boxes.children[found.k].focus({ preventScroll: true });
@@ -112,6 +128,13 @@ export function boxCanvas(onChange = () => {}) {
     drag = { ...found, from, start: state.boxes[found.k], pointer: event.pointerId };
     set(root, { "data-dragging": "yes" });
   }
+
+  // A finger on a box moves it; anywhere else it scrolls the page.
+  root.addEventListener(
+    "touchstart",
+    (event) => state && find(place(event.touches[0]), "touch") && event.preventDefault(),
+    { passive: false },
+  );
 
   function move(event) {
     const [x, y] = place(event);
@@ -146,18 +169,16 @@ export function boxCanvas(onChange = () => {}) {
     else if (state.resizable) report(k, resized(box, [2, 3], box[2] + dx, box[3] + dy));
   }
 
-  function type(k, side, value) {
-    const box = [...state.boxes[k]];
-    const whole = side % 2 === 0 ? state.width : state.height;
-    value = clamp(value, 0, whole);
+  let before = null; // the box as it was when typing began: "1" on the way to "150" leaves no trace
+  function type(k, side, value, first) {
+    if (first) before = state.boxes[k];
+    const box = [...before], low = side % 2, whole = low === 0 ? state.width : state.height;
     if (!state.resizable) {
-      const far = side % 2 === 0 ? [value - box[side], 0] : [0, value - box[side]];
-      return report(k, moved(box, ...far));
+      const far = value - box[side];
+      return report(k, low === 0 ? moved(box, far, 0) : moved(box, 0, far));
     }
-    box[side] = value;
-    const low = side % 2; // a left edge pushes the right one along, and the other way round
-    if (side < 2) box[low + 2] = Math.max(box[low + 2], value);
-    else box[low] = Math.min(box[low], value);
+    box[side] = side < 2 ? clamp(value, 0, whole - state.step) : clamp(value, state.step, whole);
+    if (box[low] >= box[low + 2]) box[side < 2 ? low + 2 : low] = box[side] + (side < 2 ? state.step : -state.step);
     return report(k, box);
   }
 
@@ -167,7 +188,7 @@ export function boxCanvas(onChange = () => {}) {
     const corners = [0, 1, 2, 3].map(() => svg("rect", { class: "odx-corner" }));
     return svg(
       "g",
-      { class: "odx-box", tabindex: 0, role: "application", "aria-roledescription": "movable box", onkeydown: (event) => press(k, event) },
+      { class: "odx-box", tabindex: 0, role: "application", "aria-roledescription": "movable box", "aria-describedby": help.id, onkeydown: (event) => press(k, event) },
       svg("rect", { class: "odx-casing" }), svg("rect", { class: "odx-outline" }), ...corners,
       svg("rect", { class: "odx-tag" }), svg("text", { class: "odx-tagtext" }),
     );
@@ -189,16 +210,12 @@ export function boxCanvas(onChange = () => {}) {
         visibility: state.resizable ? null : "hidden",
       });
     });
-    // The first box wears its name above, the second below, so that they stay apart.
-    const side = 20 * u;
-    const left = k % 2 ? x2 - side : x1;
-    const top = k % 2 ? (y2 + side <= state.height ? y2 : y2 - side) : y1 >= side ? y1 - side : y1;
-    set(tag, { x: clamp(left, 0, state.width - side), y: top, width: side, height: side, fill: back });
-    set(text, { fill: ink, x: clamp(left, 0, state.width - side) + side / 2, y: top + side * 0.74, "font-size": 14 * u });
+    const [left, top, side] = tagPlace(k);
+    set(tag, { x: left, y: top, width: side, height: side, fill: back });
+    set(text, { x: left + side / 2, y: top + side * 0.74, "font-size": 14 * u, fill: ink });
     setText(text, state.names[k]);
-    const keys = state.resizable ? "Arrow keys move it, with Shift they resize it, with Control in steps of ten." : "Arrow keys move it, with Control in steps of ten.";
     set(group, {
-      "aria-label": `Box ${state.names[k]}: x ${short(x1)} to ${short(x2)}, y ${short(y1)} to ${short(y2)}. ${keys}`,
+      "aria-label": `Box ${state.names[k]}: x ${short(x1)} to ${short(x2)}, y ${short(y1)} to ${short(y2)}`,
     });
   }
 
@@ -246,7 +263,7 @@ export function boxCanvas(onChange = () => {}) {
     if (fields.length !== state.boxes.length) {
       fields = state.boxes.map((_, k) =>
         SIDES.map((side, n) =>
-          numberField({ label: `${state.names[k]} ${side}`, step: "any", seen: side }, (value) => type(k, n, value)),
+          numberField({ label: `${state.names[k]} ${side}`, step: "any", seen: side }, (value, first) => type(k, n, value, first)),
         ),
       );
       typed.replaceChildren(
@@ -267,6 +284,9 @@ export function boxCanvas(onChange = () => {}) {
     showRegions();
     keep(boxes, state.boxes.length, makeBox).forEach(showBox);
     showFields();
+    setText(badge, state.badge);
+    badge.hidden = !state.badge;
+    setText(help, state.resizable ? HELP : HELP_MOVE);
     set(root, { "aria-label": [state.label, state.alt].filter(Boolean).join(" ") });
   }
 
@@ -275,7 +295,7 @@ export function boxCanvas(onChange = () => {}) {
     update(next) {
       const or = (list, k, other) => list?.[k] ?? other;
       state = {
-        image: "", alt: "", grid: 0, regions: [], step: 1, resizable: true, label: "",
+        image: "", alt: "", grid: 0, regions: [], step: 1, resizable: true, label: "", badge: "",
         ...next,
         names: next.boxes.map((_, k) => or(next.names, k, String.fromCharCode(65 + k))),
         colors: next.boxes.map((_, k) => or(next.colors, k, k % 2 ? "prediction" : "truth")),
@@ -286,5 +306,5 @@ export function boxCanvas(onChange = () => {}) {
 }
 
 export default widget(boxCanvas, [
-  "width", "height", "image", "alt", "grid", "boxes", "names", "colors", "regions", "step", "resizable", "label",
+  "width", "height", "image", "alt", "grid", "boxes", "names", "colors", "regions", "step", "resizable", "label", "badge",
 ]);

@@ -3,7 +3,10 @@
 
 import { html, set } from "./dom.js";
 
-/** A field to type a number in. What is being typed stays as it is until the field is left. */
+/**
+ * A field to type a number in. What is being typed stays as it is until Enter or until the field is
+ * left; `onInput(value, first)` hears each key, and whether it is the first since then.
+ */
 export function numberField({ label, step = "any", min = null, max = null, seen = label }, onInput) {
   let typing = false, last = 0;
   const show = () => {
@@ -12,9 +15,12 @@ export function numberField({ label, step = "any", min = null, max = null, seen 
   };
   const input = html("input", {
     type: "number", step, min, max, "aria-label": label, inputmode: "decimal", onblur: show,
+    onkeydown: (event) => event.key === "Enter" && show(),
     oninput: () => {
+      if (input.value === "") return;
+      const first = !typing;
       typing = true;
-      if (input.value !== "") onInput(+input.value);
+      onInput(+input.value, first);
     },
   });
   return {
@@ -28,10 +34,10 @@ export function numberField({ label, step = "any", min = null, max = null, seen 
 }
 
 /**
- * A slider with a field beside it. `marks` are [value, text] under the track.
+ * A slider with a field beside it. `marks` are [value, text] under the track, `note` a line below.
  * `curve` maps the handle's place to the value, and back: [toValue, toPlace]; by default they are one.
  */
-export function slider({ label, name, min, max, step, marks = [], text = String, curve = null }, onInput) {
+export function slider({ label, name, note = "", min, max, step, marks = [], text = String, curve = null, whole = false }, onInput) {
   const [toValue, toPlace] = curve ?? [(place) => place, (value) => value];
   const low = toPlace(min), high = toPlace(max);
   const range = html("input", {
@@ -39,7 +45,7 @@ export function slider({ label, name, min, max, step, marks = [], text = String,
     oninput: () => onInput(toValue(+range.value)),
   });
   const field = numberField({ label: `${label}, as a number`, min, max, seen: "" }, (value) =>
-    onInput(Math.min(max, Math.max(min, value))),
+    onInput(Math.min(max, Math.max(min, whole ? Math.round(value) : value))),
   );
   const ticks = marks.map(([value, word]) => {
     const share = (toPlace(value) - low) / (high - low);
@@ -50,10 +56,12 @@ export function slider({ label, name, min, max, step, marks = [], text = String,
       "div",
       { class: "odx-slider" },
       html("span", { class: "odx-slider-name", "aria-hidden": "true" }, name),
-      html("div", { class: "odx-track" }, range, html("div", { class: "odx-marks", "aria-hidden": "true" }, ...ticks)),
+      html("div", { class: "odx-track" }, range, ticks.length ? html("div", { class: "odx-marks", "aria-hidden": "true" }, ...ticks) : ""),
       field.node,
+      note ? html("span", { class: "odx-note" }, note) : "",
     ),
-    update(value) {
+    update(value, limits = {}) {
+      set(range, limits);
       const place = toPlace(value);
       if (+range.value !== place) range.value = place;
       set(range, { "aria-valuetext": text(value) });
@@ -77,22 +85,27 @@ export function choice({ label, options }, onChoose) {
   };
 }
 
-/** A row of buttons; `update` takes [text, value] pairs, a press gives the value back. */
+/**
+ * A row of buttons; `update` takes [text, value] pairs and the value that now holds, whose button
+ * looks pressed. A press gives the value back.
+ */
 export function buttons({ label }, onPress) {
   const row = html("div", { class: "odx-buttons", role: "group", "aria-label": label });
   const caption = html("span", { class: "odx-buttons-name", "aria-hidden": "true" }, label);
   let shown = "";
   return {
     node: html("div", { class: "odx-buttonrow" }, caption, row),
-    update(pairs) {
+    update(pairs, current) {
       const key = JSON.stringify(pairs);
-      if (key === shown) return;
-      shown = key;
-      row.replaceChildren(
-        ...pairs.map(([text, value]) =>
-          html("button", { type: "button", class: "odx-button", onclick: () => onPress(value) }, text),
-        ),
-      );
+      if (key !== shown) {
+        shown = key;
+        const make = ([text, value]) =>
+          html("button", { type: "button", class: "odx-button", onclick: () => onPress(value) }, text);
+        row.replaceChildren(...pairs.map(make));
+      }
+      if (current === undefined) return;
+      const now = JSON.stringify(current);
+      pairs.forEach(([, value], n) => set(row.children[n], { "aria-pressed": JSON.stringify(value) === now ? "true" : "false" }));
     },
   };
 }

@@ -2,9 +2,10 @@
 //
 // update({ x, y, curves, points, guides, cursor, label })
 //   x, y     axes: { label, min, max, ticks: [number, ...] }
-//   curves   [{ x: [...], y: [...], color, width, dash, name, at, end }, ...]; the name stands on the
-//            curve at x = at, with `end` above it and to the left
-//   points   [{ x, y, color, shape: "dot" | "ring", name, side: "left" | "right" }, ...]
+//   curves   [{ x: [...], y: [...], color, width, dash, fill, name, at, end }, ...]; the name stands on
+//            the curve at x = at, with `end` above it and to the left; fill is how much of its colour
+//            the area under it has, 0 to 1
+//   points   [{ x, y, color, shape: "dot" | "ring", size, name, side: "left" | "right" }, ...]
 //   guides   [{ x or y, name }, ...]: dotted lines
 //   choosable  true if a press or a drag chooses an x
 //   label    what the plot shows, in words
@@ -49,15 +50,21 @@ export function curvePlot(onChange = () => {}) {
   function grab(event) {
     if (!state.choosable || event.button !== 0) return;
     event.preventDefault();
-    held = event.pointerId;
-    root.setPointerCapture(held);
-    choose(event);
+    held = { id: event.pointerId, x: event.clientX, y: event.clientY, sure: event.pointerType !== "touch" };
+    root.setPointerCapture(held.id);
+    if (held.sure) choose(event);
   }
+  // A finger may want to scroll: only a sideways move, or a tap, chooses.
   function move(event) {
-    if (event.pointerId === held) choose(event);
+    if (event.pointerId !== held?.id) return;
+    const aside = Math.abs(event.clientX - held.x), along = Math.abs(event.clientY - held.y);
+    held.sure ||= aside > 8 && aside > along;
+    if (held.sure) choose(event);
   }
   function drop(event) {
-    if (event.pointerId === held) held = null;
+    if (event.pointerId !== held?.id) return;
+    if (event.type === "pointerup" && !held.sure) choose(event);
+    held = null;
   }
 
   let drawn = "";
@@ -107,9 +114,11 @@ export function curvePlot(onChange = () => {}) {
   function show() {
     const frame = scale(), { sx, sy, right, bottom } = frame;
     showAxes(frame);
-    keep(curves, state.curves.length, () => svg("path", { fill: "none", "stroke-linejoin": "round" })).forEach((line, n) => {
-      const { color, width = 2, dash = null } = state.curves[n];
-      set(line, { d: path(state.curves[n], frame), stroke: paint(color), "stroke-width": width, "stroke-dasharray": dash });
+    keep(curves, state.curves.length, () => svg("g", {}, svg("path"), svg("path", { fill: "none", "stroke-linejoin": "round" }))).forEach((group, n) => {
+      const { x, color, width = 2, dash = null, fill = 0 } = state.curves[n], d = path(state.curves[n], frame);
+      const [area, line] = group.children;
+      set(area, { d: fill && d ? `${d}L${sx(x.at(-1))} ${bottom}L${sx(x[0])} ${bottom}Z` : "", fill: paint(color), "fill-opacity": fill });
+      set(line, { d, stroke: paint(color), "stroke-width": width, "stroke-dasharray": dash });
     });
     keep(guides, state.guides.length, () => svg("g", {}, svg("path", { class: "odx-guide" }), svg("text", { class: "odx-curvename", "font-size": FONT }))).forEach((group, n) => {
       const guide = state.guides[n], [line, text] = group.children;
@@ -117,26 +126,30 @@ export function curvePlot(onChange = () => {}) {
       set(line, { d: upright ? `M${sx(guide.x)} ${SPACE.top}V${bottom}` : `M${SPACE.left} ${sy(guide.y)}H${right}` });
       const late = upright && sx(guide.x) > (SPACE.left + right) * 0.6;
       set(text, upright
-        ? { x: sx(guide.x) + (late ? -5 : 5), y: bottom - 6, "text-anchor": late ? "end" : "start" }
+        ? { x: sx(guide.x) + (late ? -5 : 5), y: bottom - (sx(guide.x) < SPACE.left + 60 ? 26 : 6), "text-anchor": late ? "end" : "start" }
         : { x: right - 2, y: sy(guide.y) - 5, "text-anchor": "end" });
       setText(text, guide.name ?? "");
     });
     keep(points, state.points.length, () => svg("g", {}, svg("circle"), svg("text", { class: "odx-curvename", "font-size": FONT }))).forEach((group, n) => {
-      const { x, y, color, shape = "dot", name = "", side = "right" } = state.points[n], [mark, text] = group.children;
+      const { x, y, color, shape = "dot", name = "", side = "right", size = shape === "ring" ? 8 : 5.5 } = state.points[n], [mark, text] = group.children;
       const cx = sx(x), cy = sy(Math.min(Math.max(y, state.y.min), state.y.max));
       set(mark, {
-        cx, cy, r: shape === "ring" ? 8 : 5.5, class: `odx-${shape}`,
+        cx, cy, r: size, class: `odx-${shape}`,
         [shape === "ring" ? "stroke" : "fill"]: paint(color), [shape === "ring" ? "fill" : "stroke"]: null,
       });
       const left = side === "left" || cx > right - 70;
-      set(text, { x: cx + (left ? -12 : 12), y: cy - 8, "text-anchor": left ? "end" : "start" });
+      set(text, { x: cx + (left ? -12 : 12), y: Math.max(cy - 8, SPACE.top + FONT), "text-anchor": left ? "end" : "start" });
       setText(text, name);
     });
     const named = state.curves.filter((curve) => curve.name && curve.at !== undefined);
     keep(names, named.length, () => svg("text", { class: "odx-curvename", "font-size": FONT })).forEach((text, n) => {
       const { name, at, end = false, width = 2 } = named[n];
-      const y = sy(height(named[n], at)) + (end ? -6 : 4);
-      set(text, { x: sx(at) - (end ? 4 : 0), y, "text-anchor": end ? "end" : "middle", "font-weight": width > 3 ? 700 : null });
+      const thick = width > 3; // its name stands beside it, since it would show between the letters
+      const y = sy(height(named[n], at)) + (end ? -6 : thick ? -8 : 4);
+      set(text, {
+        x: sx(at) + (end ? -4 : thick ? 8 : 0), y: Math.max(y, SPACE.top + FONT),
+        "text-anchor": end ? "end" : thick ? "start" : "middle", "font-weight": thick ? 700 : null,
+      });
       setText(text, name);
     });
     set(root, { "aria-label": state.label, "data-choosable": state.choosable ? "yes" : null });

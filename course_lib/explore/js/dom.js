@@ -88,6 +88,9 @@ export function setNumber(node, name, value, text) {
   setText(node, text);
 }
 
+/** A share of 1 in percent: 37.1%, and 0.043% where one digit would hide it. */
+export const percent = (value) => `${value > 0 && value < 0.001 ? significant(100 * value) : written(100 * value, 1)}%`;
+
 /** The palette knows colours by their idea: "truth" is var(--odx-truth); anything else is itself. */
 export const paint = (color) => (/^[a-z]+$/.test(color) ? `var(--odx-${color})` : color);
 

@@ -6,7 +6,7 @@
 import { barStrip } from "./bar_strip.js";
 import { buttons, choice, slider } from "./controls.js";
 import { curvePlot } from "./curve_plot.js";
-import { announcer, html, oncePerFrame, set, setText, short, significant, widget, written } from "./dom.js";
+import { announcer, html, oncePerFrame, percent, set, setText, short, significant, widget, written } from "./dom.js";
 import { cumulative, focalGradient, focalLoss, focalLossOfLogit } from "./focal.js";
 import { readout } from "./readout.js";
 
@@ -16,16 +16,17 @@ const PLACES = Array.from({ length: 200 }, (_, n) => (n + 1) / 200);
 const GAMMAS = Array.from({ length: 101 }, (_, n) => n / 20);
 
 export function focalLossExplorer(onChange = () => {}) {
-  let state = null;
+  let state = null, start = null;
   const turn = (name) => (value) => onChange({ [name]: value });
   const change = (side, name) => (value) => onChange({ [side]: { ...state[side], [name]: value } });
 
   const gamma = slider(
-    { label: "γ, the focus", name: "γ", min: 0, max: 5, step: 0.05, marks: [[0, "0"], [2, "2, paper"], [5, "5"]], text: (v) => short(v) },
+    { label: "γ, the focus", name: "γ", min: 0, max: 5, step: 0.05, marks: [[0, "0"], [2, "2, paper"], [5, "5"]], text: (v) => short(v), note: "how strongly easy examples are turned down" },
     turn("gamma"),
   );
+  const gammaAgain = slider({ label: "γ again, beside Figure 4", name: "γ", min: 0, max: 5, step: 0.05, text: (v) => short(v) }, turn("gamma"));
   const alpha = slider(
-    { label: "α, the weight of objects", name: "α", min: 0, max: 1, step: 0.01, marks: [[0, "0"], [0.25, "0.25, paper"], [1, "1"]], text: (v) => short(v) },
+    { label: "α, the weight of objects", name: "α", min: 0, max: 1, step: 0.01, marks: [[0, "0"], [0.25, "0.25, paper"], [1, "1"]], text: (v) => short(v), note: "objects weigh α, background 1 − α" },
     turn("alpha"),
   );
   const settings = buttons({ label: "Set" }, onChange);
@@ -40,7 +41,7 @@ export function focalLossExplorer(onChange = () => {}) {
   const oneVerdict = html("p", { class: "odx-verdict" });
 
   const count = (label, side) => slider(
-    { label, name: "count", min: 1, max: 1e6, step: 0.01, curve: [(place) => Math.round(10 ** place), (value) => Math.log10(Math.max(value, 1))], text: (v) => written(v, 0) },
+    { label, name: "count", min: 1, max: 1e6, step: 0.01, whole: true, curve: [(place) => Math.round(10 ** place), (value) => Math.log10(Math.max(value, 1))], text: (v) => written(v, 0) },
     change(side, "count"),
   );
   const probability = (label, side) => slider(
@@ -51,6 +52,7 @@ export function focalLossExplorer(onChange = () => {}) {
   const manyP = probability("p of the true class, easy background", "many");
   const fewCount = count("number of hard objects", "few");
   const fewP = probability("p of the true class, hard objects", "few");
+  const crowdVerdict = html("p", { class: "odx-verdict" });
   const shares = barStrip(), sums = readout(), shareCurve = curvePlot(({ chosen }) => onChange({ gamma: Math.round(chosen * 20) / 20 }));
 
   const growth = { object: curvePlot(), background: curvePlot() };
@@ -64,7 +66,7 @@ export function focalLossExplorer(onChange = () => {}) {
     html("div", { class: "odx-top" }, settings.node),
     html(
       "div", { class: "odx-columns odx-panels" },
-      html("div", {}, html("h3", {}, "One example: drag in the plot"), curve.node, chance.node),
+      html("div", {}, html("h3", {}, "One example: drag in the plot"), html("p", { class: "odx-note" }, "p is the probability that the detector gives to the right answer: 1 is sure and right, 0 is sure and wrong."), curve.node, chance.node),
       html("div", {}, kind.node, steps.node, oneVerdict),
     ),
     html(
@@ -74,13 +76,15 @@ export function focalLossExplorer(onChange = () => {}) {
         html("h3", {}, "A crowd of easy ones against a few hard ones"),
         html("div", { class: "odx-group" }, html("h4", {}, swatch("ignored"), "easy background"), manyCount.node, manyP.node),
         html("div", { class: "odx-group" }, html("h4", {}, swatch("truth"), "hard objects"), fewCount.node, fewP.node),
-        sums.node,
+        sums.node, crowdVerdict,
       ),
-      html("div", {}, html("h3", {}, "The share of the hard ones"), shares.node, shareCurve.node),
+      html("div", {}, html("h3", {}, "The share of the hard ones: drag in the plot to turn γ"), shares.node, shareCurve.node),
     ),
     html(
       "div", { class: "odx-panels" },
       html("h3", {}, "Where the loss gathers: examples in order of their loss, the loss summed up (the paper's Figure 4)"),
+      html("p", { class: "odx-note" }, "400 objects and 400 pieces of background as a detector scores them: sure of most background, in doubt about objects. (A stand-in: the paper's own sample is not published. The crowd above plays no part.)"),
+      gammaAgain.node,
       html("div", { class: "odx-columns odx-even" }, html("div", {}, growth.object.node), html("div", {}, growth.background.node)),
       growthVerdict,
     ),
@@ -111,19 +115,22 @@ export function focalLossExplorer(onChange = () => {}) {
     });
     chance.update(p);
     kind.update(of);
-    const letter = of === "object" ? "α" : "1 − α";
+    const letter = of === "object" ? "α" : "(1 − α)";
     steps.update({
       rows: [
         { key: "entropy", name: "cross entropy", color: "ignored", formula: `−ln p = −ln ${short(p, 3)}`, value: entropy, text: significant(entropy) },
-        { key: "factor", name: "how wrong, to the power γ", formula: `(1 − p)^γ = ${short(1 - p, 3)}^${short(g)}`, value: (1 - p) ** g, text: significant((1 - p) ** g) },
+        { key: "factor", name: "how far from right, to the power γ", formula: `(1 − p)^γ = ${short(1 - p, 3)}^${short(g)}`, value: (1 - p) ** g, text: significant((1 - p) ** g) },
         { key: "modulated", name: "their product", color: "prediction", formula: `${significant((1 - p) ** g)} × ${significant(entropy)}`, value: modulated, text: significant(modulated) },
         { key: "loss", name: `focal loss, with the weight of ${of === "object" ? "an object" : "background"}`, strong: true, formula: `${letter} × product = ${short(weight(of))} × ${significant(modulated)}`, value: loss, text: significant(loss) },
-        { key: "gradient", name: "its gradient for the logit: how hard it pulls", formula: `${letter} × (1 − p)^γ × (1 − p − γ p ln p)`, value: focalGradient(p, g, weight(of)), text: significant(focalGradient(p, g, weight(of))) },
+        { key: "gradient", name: "its gradient for the logit, the network's raw output: how hard it pulls", formula: `${letter} × (1 − p)^γ × (1 − p − γ p ln p)`, value: focalGradient(p, g, weight(of)), text: significant(focalGradient(p, g, weight(of))) },
       ],
     });
-    const less = (1 - p) ** -g;
-    setText(oneVerdict, g === 0 ? "γ = 0 is plain cross entropy: even an example that is 90% right costs 0.105."
-      : `γ = ${short(g)} makes this example count ${less < 1.005 ? "as much as before" : `${significant(less)} times less than cross entropy does`}. ${p >= 0.5 ? "It is right already: that is the idea." : "It is still wrong, so little is taken away."}`);
+    const stays = (1 - p) ** g, times = 1 / stays;
+    const effect = g === 0 ? "γ = 0 turns nothing down: the product is plain cross entropy, and only the weight is left to differ."
+      : stays > 0.95 ? `γ = ${short(g)} takes almost nothing from this example: ${percent(stays)} of its cross entropy stays.`
+      : `γ = ${short(g)} leaves ${percent(stays)} of this example's cross entropy: ${significant(times)} times less.`;
+    const sense = g === 0 ? "" : p >= 0.8 ? " The detector has it right already, so it may be quiet." : p <= 0.3 ? " The detector has it wrong, so it should be heard." : " The detector is in doubt.";
+    setText(oneVerdict, effect + sense);
     return { entropy, loss };
   }
 
@@ -139,12 +146,11 @@ export function focalLossExplorer(onChange = () => {}) {
     const { many, few, gamma: g, alpha: a, paper } = state;
     manyCount.update(many.count); manyP.update(many.p); fewCount.update(few.count); fewP.update(few.p);
     const now = balance(g, a), published = balance(paper.gamma, paper.alpha);
-    const percent = (value) => `${written(100 * value, 1)}%`;
     const row = (name, share, key) => ({
       name, text: percent(share),
       parts: [
         { value: 1 - share, color: "ignored", key: `easy-${key}`, text: percent(1 - share) },
-        { value: share, color: "truth", key: `hard-${key}`, text: percent(share) },
+        { value: share, color: "truth", key: `hard-${key}`, text: "" },
       ],
     });
     shares.update({
@@ -160,6 +166,10 @@ export function focalLossExplorer(onChange = () => {}) {
           formula: `${written(few.count, 0)} × ${significant(focalLoss(few.p, g, a))}` },
       ],
     });
+    const each = [focalLoss(many.p, g, 1 - a), focalLoss(few.p, g, a)];
+    setText(crowdVerdict, easy + hard === 0 ? "With these weights nothing costs anything."
+      : each[0] <= each[1] ? `An easy one costs ${significant(each[1] / each[0])} times less than a hard one, but there are ${significant(many.count / few.count)} for each: the hard ones hold ${percent(now.loss)} of the loss.`
+      : `An easy one costs more than a hard one here: the hard ones hold ${percent(now.loss)} of the loss.`);
     const along = GAMMAS.map((value) => balance(value, a));
     shareCurve.update({
       x: axis("γ", 0, 5, [0, 1, 2, 3, 4, 5]),
@@ -169,14 +179,14 @@ export function focalLossExplorer(onChange = () => {}) {
         { x: GAMMAS, y: along.map((at) => at.loss), color: "truth", width: 3, name: "loss", at: 2.6 },
       ],
       points: [
-        { x: paper.gamma, y: published.loss, color: "ink", shape: "ring", name: "paper", side: "left" },
+        { x: paper.gamma, y: published.loss, color: "ink", shape: "ring", name: `paper, α ${short(paper.alpha)}`, side: "left" },
         { x: g, y: now.gradient, color: "anchor" },
         { x: g, y: now.loss, color: "truth", name: g === paper.gamma ? "" : percent(now.loss) },
       ],
       choosable: true,
       label: `The hard ones' share of the loss, now ${percent(now.loss)}, and of the gradient, now ${percent(now.gradient)}, for γ from 0 to 5. The paper's γ = 2, α = 0.25 gives ${percent(published.loss)} of the loss.`,
     });
-    return { now, percent };
+    return now;
   }
 
   // The curves of Figure 4 for the paper's γ do not change: computed once for a set of logits.
@@ -209,12 +219,15 @@ export function focalLossExplorer(onChange = () => {}) {
 
   const draw = oncePerFrame(() => {
     gamma.update(state.gamma);
+    gammaAgain.update(state.gamma);
     alpha.update(state.alpha);
     settings.update([
-      ["cross entropy: γ 0, α 0.5", { gamma: 0, alpha: 0.5 }],
-      [`the paper's: γ ${short(state.paper.gamma)}, α ${short(state.paper.alpha)}`, { ...state.paper }],
+      ["cross entropy, both sides alike", { gamma: 0, alpha: 0.5 }],
+      [`the paper's γ ${short(state.paper.gamma)}, α ${short(state.paper.alpha)}`, { ...state.paper }],
+      ["surer background: p 0.99", { many: { ...state.many, p: 0.99 } }],
+      ["all as at the start", start],
     ]);
-    const { loss } = showOne(), { now, percent } = showCrowd();
+    const { loss } = showOne(), now = showCrowd();
     showGrowth();
     live.say(`γ ${short(state.gamma)}, α ${short(state.alpha)}: focal loss ${significant(loss)} at p ${short(state.p, 3)}. The hard ones hold ${percent(now.loss)} of the loss and ${percent(now.gradient)} of the gradient.`);
   });
@@ -223,6 +236,7 @@ export function focalLossExplorer(onChange = () => {}) {
     node,
     update(next) {
       state = next;
+      start ??= Object.fromEntries(["gamma", "alpha", "p", "kind", "many", "few"].map((name) => [name, next[name]]));
       draw();
     },
   };

@@ -56,6 +56,7 @@ export function iouExplorer(onChange = () => {}) {
     const centres = [a, b].map(([x1, y1, x2, y2]) => [(x1 + x2) / 2, (y1 + y2) / 2]);
     canvas.update({
       ...ground(),
+      badge: `IoU ${written(iou)}`,
       boxes: [a, b],
       regions: [
         { path: boxPath(a) + boxPath(b), color: "union", opacity: 0.32 },
@@ -76,11 +77,11 @@ export function iouExplorer(onChange = () => {}) {
       rows: [
         { key: "iou", name: "IoU", strong: true, value: iou, text: written(iou),
           formula: `{I|U} = {${area(o.inter)}~overlap|${area(o.union)}~union}` },
-        { key: "giou", name: "GIoU", value: giou, text: written(giou),
+        { key: "giou", name: "GIoU: less the empty share of C", value: giou, text: written(giou),
           formula: `IoU − {C − U|C} = ${written(iou)} − {${area(o.enclosing - o.union)}|${area(o.enclosing)}~enclosing}` },
-        { key: "diou", name: "DIoU", value: diou, text: written(diou),
+        { key: "diou", name: "DIoU: ρ between the centres (dotted), c the diagonal of C", value: diou, text: written(diou),
           formula: `IoU − {ρ²|c²} = ${written(iou)} − {${area(o.distance2)}|${area(o.diagonal2)}}` },
-        { key: "ciou", name: "CIoU", value: ciou, text: written(ciou),
+        { key: "ciou", name: "CIoU: v compares the proportions, α weighs v", value: ciou, text: written(ciou),
           formula: `DIoU − α v = ${written(diou)} − ${written(o.alpha)} × ${written(o.v)}` },
       ],
     });
@@ -96,39 +97,52 @@ export function iouExplorer(onChange = () => {}) {
   }
 
   /** The two losses of B on the line through both centres; says what they tell a detector here. */
-  function lossPanel(a, b, { iou, giou, union, enclosing, inter }, [[ax, ay], [bx, by]], far) {
-    const distance = Math.hypot(bx - ax, by - ay);
+  function lossPanel(a, b, o, [[ax, ay], [bx, by]], far) {
+    const { iou, giou } = o, distance = Math.hypot(bx - ax, by - ay);
     const [ux, uy] = distance ? [(bx - ax) / distance, (by - ay) / distance] : [1, 0];
     const half = [(b[2] - b[0]) / 2, (b[3] - b[1]) / 2];
-    const places = Array.from({ length: SAMPLES + 1 }, (_, n) => (far * n) / SAMPLES);
-    const along = places.map((s) => {
+    const at = (s) => {
       const [x, y] = [ax + ux * s, ay + uy * s];
       return overlap(a, [x - half[0], y - half[1], x + half[0], y + half[1]]);
-    });
+    };
+    const places = Array.from({ length: SAMPLES + 1 }, (_, n) => (far * n) / SAMPLES);
+    const along = places.map(at), last = along.at(-1);
     const apart = Math.min(
       ((a[2] - a[0]) / 2 + half[0]) / Math.abs(ux), ((a[3] - a[1]) / 2 + half[1]) / Math.abs(uy),
     );
-    const [iouLoss, giouLoss] = [1 - iou, 1 - giou];
-    const at = Math.min(distance, far);
+    const [iouLoss, giouLoss] = [1 - iou, 1 - giou], shown = Math.min(distance, far);
+    const meet = last.iou - last.giou < 0.15; // the curves end in one place: name one of them earlier
     plot.update({
       x: { label: "distance between the centres", min: 0, max: far, ticks: [0, 1, 2, 3, 4].map((n) => (far / 4) * n) },
       y: { label: "loss", min: 0, max: 2, ticks: [0, 0.5, 1, 1.5, 2] },
       curves: [
-        { x: places, y: along.map((o) => 1 - o.giou), color: "enclosing", width: 3, name: "1 − GIoU", at: far, end: true },
-        { x: places, y: along.map((o) => 1 - o.iou), color: "overlap", width: 3, dash: "7 4", name: "1 − IoU", at: far, end: true },
+        { x: places, y: along.map((p) => 1 - p.giou), color: "enclosing", width: 3, name: "1 − GIoU", at: far, end: true },
+        { x: places, y: along.map((p) => 1 - p.iou), color: "overlap", width: 3, dash: "7 4", name: "1 − IoU", at: meet ? far * 0.7 : far, end: true },
       ],
       points: [
-        { x: at, y: giouLoss, color: "enclosing", name: written(giouLoss, 2) },
-        { x: at, y: iouLoss, color: "overlap", name: giouLoss - iouLoss > 0.12 ? written(iouLoss, 2) : "" },
+        { x: shown, y: giouLoss, color: "enclosing", name: written(giouLoss, 2) },
+        { x: shown, y: iouLoss, color: "overlap", name: giouLoss - iouLoss > 0.12 ? written(iouLoss, 2) : "" },
       ],
-      guides: apart < far ? [{ x: apart, name: "no overlap from here on" }] : [],
+      guides: apart < far * 0.98 ? [{ x: apart, name: "no overlap from here on" }] : [],
       label: `Loss against the distance between the centres, now ${written(distance, 1)}. 1 − IoU is ${written(iouLoss)}, 1 − GIoU is ${written(giouLoss)}.`,
     });
     set(plot.node, { "data-iou-loss": iouLoss, "data-giou-loss": giouLoss });
-    if (inter === 0) return "No overlap: 1 − IoU is 1 near and far, so it gives a detector no direction. 1 − GIoU still falls as B comes closer.";
+    const closer = at(Math.max(distance - far / SAMPLES, 0));
+    return advice(a, b, o, { distance, iou: closer.iou - iou > 1e-9, giou: closer.giou - giou > 1e-9 });
+  }
+
+  /** What the losses tell a detector that could move B. `gains`: does a small step to A help? */
+  function advice(a, b, { iou, inter, union }, gains) {
+    const inside = (p, q) => p[0] >= q[0] && p[1] >= q[1] && p[2] <= q[2] && p[3] <= q[3];
     if (iou === 1) return "The same box twice: nothing to improve, both losses are 0.";
-    if (enclosing - union < 1e-9 * enclosing) return "The union fills the box around both, so GIoU equals IoU. If B lies inside A, neither changes as B slides about in there; DIoU does.";
-    return "They overlap: both losses fall as B comes closer. Drag B away and watch the dashed one hit its ceiling.";
+    if (inter === 0 && gains.giou) return "No overlap: 1 − IoU is 1 here and a step closer too. Its slope is 0, so it gives a detector no push in any direction. 1 − GIoU falls on the way to A.";
+    if (inter === 0) return "No overlap, and on this line 1 − GIoU does not change either: C is as wide as the boxes make it. DIoU, which looks at the centres, still rises on the way to A.";
+    const cover = `They share ${area(inter)} of the ${area(union)} that they cover together.`;
+    if (inside(b, a)) return `${cover} B lies inside A: C is A itself, so GIoU is IoU, and neither changes while B slides about in there. DIoU does: it is best in the middle.`;
+    if (inside(a, b)) return `${cover} A lies inside B: C is B itself, so GIoU is IoU, and neither changes while B slides about around A. DIoU does: it is best in the middle.`;
+    if (gains.distance === 0) return `${cover} The centres agree: what is left to win is size and proportion. Pull at a corner.`;
+    if (gains.iou) return `${cover} Both losses fall as B comes closer. Drag B away and watch the dashed one hit its ceiling.`;
+    return `${cover} A step closer changes nothing for IoU here: it is the shapes that differ. DIoU still rises.`;
   }
 
   // --- two masks
@@ -146,6 +160,7 @@ export function iouExplorer(onChange = () => {}) {
     const o = overlap(...boxes), iou = union ? inter / union : 0;
     canvas.update({
       ...ground(),
+      badge: `mask IoU ${written(iou)}`,
       boxes,
       resizable: false,
       regions: [
@@ -158,12 +173,12 @@ export function iouExplorer(onChange = () => {}) {
     areas.update({
       rows: [
         { key: "inter", name: "shared pixels I", color: "overlap", value: inter, text: area(inter) },
-        { key: "union", name: "union U = A + B − I", color: "union", formula: `${area(area1)} + ${area(area2)} − ${area(inter)}`, value: union, text: area(union) },
+        { key: "union", name: "union U = A + B − I: pixels of either", formula: `${area(area1)} + ${area(area2)} − ${area(inter)}`, value: union, text: area(union) },
       ],
     });
     measures.update({
       rows: [
-        { key: "iou", name: "mask IoU", strong: true, value: iou, text: written(iou), formula: `{I|U} = {${area(inter)}~overlap|${area(union)}~union}` },
+        { key: "iou", name: "mask IoU", strong: true, value: iou, text: written(iou), formula: `{I|U} = {${area(inter)}~overlap|${area(union)}}` },
         { key: "box-iou", name: "IoU of their boxes", value: o.iou, text: written(o.iou), formula: `{${area(o.inter)}|${area(o.union)}}` },
       ],
     });
@@ -193,10 +208,12 @@ export function iouExplorer(onChange = () => {}) {
       label: `Mask IoU ${written(iou)} and box IoU ${written(o.iou)} with B at x ${x1}; the curves show both for every x at this height.`,
     });
     setText(plotTitle, "Slide B from left to right");
-    setText(verdict, inter === 0 && o.inter > 0
-      ? "The boxes overlap, the shapes do not share one pixel. A box knows only the four outermost pixels of a shape."
-      : inter === 0 ? "Nothing is shared, neither by the shapes nor by their boxes."
-      : "Masks are counted pixel by pixel: shared pixels over all pixels of either.");
+    setText(verdict,
+      inter === 0 && o.inter === 0 ? "Nothing is shared, neither by the shapes nor by their boxes."
+      : inter === 0 ? "The boxes overlap, the shapes do not share one pixel. A box knows only how far a shape reaches to each side."
+      : o.iou - iou > 0.15 ? "The boxes agree much better than the shapes do. A box counts all that lies inside it, the empty mouth too."
+      : iou - o.iou > 0.05 ? "Here the shapes agree better than their boxes: what they share is where both have pixels."
+      : "Masks are counted pixel by pixel: the shared pixels over all pixels of either.");
     live.say(`Mask IoU ${written(iou)}, box IoU ${written(o.iou)}. ${inter} shared pixels of ${union}.`);
   }
 
@@ -207,7 +224,7 @@ export function iouExplorer(onChange = () => {}) {
 
   const draw = oncePerFrame(() => {
     scene.update(state.scene);
-    presets.update(state.scenes[state.scene].presets);
+    presets.update(state.scenes[state.scene].presets, state.places[state.scene]);
     if (state.scene === "masks") showMasks();
     else showBoxes();
   });
