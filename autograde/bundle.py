@@ -21,9 +21,10 @@ Then, each time:
 
     .venv/bin/jupyter lab lessons                    (Windows: .venv\\Scripts\\jupyter ...)
 
-(Only curious? Open `explorers.html` in a browser.) Open a lesson, work from the top, save, and hand in the notebook under its own name.
+Open a lesson, work from the top, save, and hand in the notebook under its own name.
 
 {lessons}
+- `explorers.html`: the same figures as a page, for any browser
 """
 
 PYPROJECT = """\

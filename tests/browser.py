@@ -199,7 +199,8 @@ def picture(notebook: Notebook, place: Locator, file: Path, **options: Any) -> N
     notebook.page.screenshot(path=file, **options)
 
 
-# The contrast of every text in a place with what is under it: [text, ratio].
+# The contrast of every text in a place with what is under it: [text, ratio]. Of an SVG's texts it
+# is the contrast with what is under the SVG.
 CONTRAST = """place => {
     const rgba = text => {
         const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number)
@@ -219,7 +220,8 @@ CONTRAST = """place => {
     while (walker.nextNode()) {
         const text = walker.currentNode.data.trim(), e = walker.currentNode.parentElement
         if (!text) continue
-        const under = background(e), ink = over(rgba(getComputedStyle(e).color), under)
+        const style = getComputedStyle(e), under = background(e)
+        const ink = over(rgba(e.ownerSVGElement ? style.fill : style.color), under)
         const [low, high] = [light(ink), light(under)].sort((a, b) => a - b)
         found.push([text, (high + 0.05) / (low + 0.05)])
     }

@@ -3,9 +3,17 @@
 from course_lib.explore.focal import FocalLossExplorer, focal_loss_explorer
 from course_lib.explore.iou import IoUExplorer, iou_explorer
 from course_lib.explore.page import save
-from course_lib.explore.parts import BarStrip, BoxCanvas, CurvePlot, Readout
+from course_lib.explore.parts import (
+    BarStrip,
+    BoxCanvas,
+    ColumnStrip,
+    CurvePlot,
+    Readout,
+    SceneView,
+)
 
 __all__ = [
-    "BarStrip", "BoxCanvas", "CurvePlot", "FocalLossExplorer", "IoUExplorer", "Readout",
+    "BarStrip", "BoxCanvas", "ColumnStrip", "CurvePlot", "FocalLossExplorer", "IoUExplorer",
+    "Readout", "SceneView",
     "focal_loss_explorer", "iou_explorer", "save",
 ]  # fmt: skip

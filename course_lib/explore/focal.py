@@ -68,8 +68,8 @@ class FocalLossExplorer(anywidget.AnyWidget):
     @property
     def loss(self) -> float:
         """Focal loss of the one example."""
-        return float(_losses(torch.logit(torch.tensor([self.p]).double()), self.kind, self.gamma,
-                             self.alpha))  # fmt: skip
+        logit = torch.logit(torch.tensor(self.p, dtype=torch.float64))
+        return float(_losses(logit, self.kind, self.gamma, self.alpha))
 
     @property
     def shares(self) -> dict[str, float]:

@@ -1,7 +1,5 @@
 """The IoU explorer: two boxes on a photograph or a grid, or two blobs, and all that is measured."""
 
-import base64
-import io
 import math
 from typing import Any
 
@@ -10,12 +8,12 @@ import numpy as np
 import torch
 import traitlets
 from jaxtyping import Bool, Float64
-from PIL import Image
 from skimage import data
 from torch import Tensor
 
 from course_lib import boxes as ops
 from course_lib.explore._link import look, module
+from course_lib.explore._picture import jpeg
 
 Box = list[int | float]  # x1, y1, x2, y2
 W, H = 512, 340  # the part of the photograph that is shown, in pixels
@@ -148,7 +146,8 @@ class IoUExplorer(anywidget.AnyWidget):
     def iou(self) -> float:
         """IoU of the two boxes; of the two masks in the scene "masks"."""
         if self.scene == "masks":
-            return float(ops.mask_iou(self.masks[:1], self.masks[1:]))
+            a, b = self.masks
+            return int((a & b).sum()) / int((a | b).sum())  # mask_iou answers in float32
         return self._measured(ops.box_iou)
 
     @property
@@ -196,19 +195,13 @@ def _scenes() -> dict[str, dict[str, Any]]:
     grid = "A grid of 16 by 10 squares."
     pixels = "Two crescents made of pixels."
     return {
-        "photo": {"width": W, "height": H, "image": _photograph(), "alt": alt, "far": 600,
-                  "presets": presets["photo"]},
+        "photo": {"width": W, "height": H, "image": jpeg(data.astronaut()[:H, :W]), "alt": alt,
+                  "far": 600, "presets": presets["photo"]},
         "grid": {"width": 16, "height": 10, "grid": 1, "alt": grid, "far": 16,
                  "presets": presets["grid"]},
         "masks": {"width": 64, "height": 42, "grid": 1, "alt": pixels, "rows": rows,
                   "sides": sides, "presets": presets["masks"]},
     }  # fmt: skip
-
-
-def _photograph() -> str:
-    jpeg = io.BytesIO()
-    Image.fromarray(data.astronaut()[:H, :W]).save(jpeg, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg.getvalue()).decode()
 
 
 def _blobs() -> tuple[np.ndarray, np.ndarray]:

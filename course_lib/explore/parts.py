@@ -67,3 +67,28 @@ class Readout(anywidget.AnyWidget):
     _esm = module("readout")
     _css = look()
     rows = traitlets.List[Any]().tag(sync=True)
+
+
+class SceneView(anywidget.AnyWidget):
+    """A picture with many boxes to look at, each in its own colour, with a name or without."""
+
+    _esm = module("scene_view")
+    _css = look()
+    width = traitlets.Float(16).tag(sync=True)
+    height = traitlets.Float(10).tag(sync=True)
+    image = traitlets.Unicode().tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+    boxes = traitlets.List[Any]().tag(sync=True)
+    label = traitlets.Unicode().tag(sync=True)
+
+
+class ColumnStrip(anywidget.AnyWidget):
+    """Columns in a row, each with the height it had before behind it."""
+
+    _esm = module("column_strip")
+    _css = look()
+    max = traitlets.Float(1).tag(sync=True)
+    columns = traitlets.List[Any]().tag(sync=True)
+    guide = traitlets.Float(None, allow_none=True).tag(sync=True)
+    y = traitlets.Unicode().tag(sync=True)
+    label = traitlets.Unicode().tag(sync=True)

@@ -17,6 +17,7 @@ const HELP_MOVE = "Drag a shape, type, or press Tab and use the arrow keys (Cont
 const SIDES = ["x1", "y1", "x2", "y2"];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const REACH = { mouse: 12, pen: 12, touch: 24 }; // how near to a corner, in pixels of the screen
+const HANDLE = 7; // half the diagonal of a corner's handle
 const TAG = 20; // side of the tag with a box's name, in pixels of the screen
 
 /** The outline of a box, for a region's `path`. */
@@ -83,8 +84,8 @@ export function boxCanvas(onChange = () => {}) {
   /** The box with one corner (0 left or 2 right, 1 top or 3 bottom) at a new place. */
   function resized(box, [cx, cy], x, y) {
     const next = [...box];
-    next[cx] = cx === 0 ? clamp(x, 0, box[2] - state.step) : clamp(x, box[0] + state.step, state.width);
-    next[cy] = cy === 1 ? clamp(y, 0, box[3] - state.step) : clamp(y, box[1] + state.step, state.height);
+    next[cx] = cx === 0 ? clamp(x, 0, Math.max(box[2] - state.step, 0)) : clamp(x, Math.min(box[0] + state.step, state.width), state.width);
+    next[cy] = cy === 1 ? clamp(y, 0, Math.max(box[3] - state.step, 0)) : clamp(y, Math.min(box[1] + state.step, state.height), state.height);
     return next;
   }
 
@@ -108,7 +109,8 @@ export function boxCanvas(onChange = () => {}) {
       if (state.resizable) {
         for (const corner of [[0, 1], [2, 1], [0, 3], [2, 3]]) {
           const far = Math.hypot(box[corner[0]] - x, box[corner[1]] - y);
-          if (far < reach && far - reach <= least) [best, least] = [{ k, corner }, far - reach];
+          const score = far < HANDLE * unit() ? -Infinity : far - reach; // a handle lies over a tag
+          if (far < reach && score <= least) [best, least] = [{ k, corner }, score];
         }
       }
       const inside = x >= box[0] && x <= box[2] && y >= box[1] && y <= box[3];
@@ -174,7 +176,7 @@ export function boxCanvas(onChange = () => {}) {
     if (first) before = state.boxes[k];
     const box = [...before], low = side % 2, whole = low === 0 ? state.width : state.height;
     if (!state.resizable) {
-      const far = value - box[side];
+      const far = snap(value) - box[side];
       return report(k, low === 0 ? moved(box, far, 0) : moved(box, 0, far));
     }
     box[side] = side < 2 ? clamp(value, 0, whole - state.step) : clamp(value, state.step, whole);

@@ -91,6 +91,9 @@ export function setNumber(node, name, value, text) {
 /** A share of 1 in percent: 37.1%, and 0.043% where one digit would hide it. */
 export const percent = (value) => `${value > 0 && value < 0.001 ? significant(100 * value) : written(100 * value, 1)}%`;
 
+/** How many times, in words that can still be read. */
+export const times = (value) => (value > 1e6 ? "more than a million" : significant(value));
+
 /** The palette knows colours by their idea: "truth" is var(--odx-truth); anything else is itself. */
 export const paint = (color) => (/^[a-z]+$/.test(color) ? `var(--odx-${color})` : color);
 
@@ -155,8 +158,11 @@ export function widget(make, names) {
         for (const name of names) model.on(`change:${name}`, show);
         show();
       });
-      // JupyterLab's one-key commands must not take arrows and letters away from us.
-      el.addEventListener("keydown", (event) => event.stopPropagation());
+      // JupyterLab's one-key commands must not take arrows and letters away from us; Control+S may.
+      el.addEventListener("keydown", (event) => {
+        const command = event.ctrlKey || event.metaKey;
+        if (!command || event.key.startsWith("Arrow")) event.stopPropagation();
+      });
       el.classList.add("odx");
       el.append(error, part.node);
     },

@@ -6,13 +6,15 @@
 import { barStrip } from "./bar_strip.js";
 import { buttons, choice, slider } from "./controls.js";
 import { curvePlot } from "./curve_plot.js";
-import { announcer, html, oncePerFrame, percent, set, setText, short, significant, widget, written } from "./dom.js";
+import { announcer, html, oncePerFrame, percent, set, setText, short, significant, times, widget, written } from "./dom.js";
 import { cumulative, focalGradient, focalLoss, focalLossOfLogit } from "./focal.js";
 import { readout } from "./readout.js";
 
 const FAMILY = [0, 0.5, 1, 2, 5]; // the paper's Figure 1
 const GROWTH = [0, 0.5, 1, 2]; // the paper's Figure 4
 const PLACES = Array.from({ length: 200 }, (_, n) => (n + 1) / 200);
+// 1, 2, 3, ... a million, each at most 5% or 1 more than the last: a key press always changes it
+const COUNTS = [...new Set(Array.from({ length: 301 }, (_, n) => Math.round(10 ** (n / 50))))];
 const GAMMAS = Array.from({ length: 101 }, (_, n) => n / 20);
 
 export function focalLossExplorer(onChange = () => {}) {
@@ -21,12 +23,12 @@ export function focalLossExplorer(onChange = () => {}) {
   const change = (side, name) => (value) => onChange({ [side]: { ...state[side], [name]: value } });
 
   const gamma = slider(
-    { label: "γ, the focus", name: "γ", min: 0, max: 5, step: 0.05, marks: [[0, "0"], [2, "2, paper"], [5, "5"]], text: (v) => short(v), note: "how strongly easy examples are turned down" },
+    { label: "γ, the focus", name: "γ", min: 0, max: 5, step: 0.05, marks: [[2, "2, paper"], [5, "5"]], text: (v) => short(v), note: "how strongly easy examples are turned down" },
     turn("gamma"),
   );
   const gammaAgain = slider({ label: "γ again, beside Figure 4", name: "γ", min: 0, max: 5, step: 0.05, text: (v) => short(v) }, turn("gamma"));
   const alpha = slider(
-    { label: "α, the weight of objects", name: "α", min: 0, max: 1, step: 0.01, marks: [[0, "0"], [0.25, "0.25, paper"], [1, "1"]], text: (v) => short(v), note: "objects weigh α, background 1 − α" },
+    { label: "α, the weight of objects", name: "α", min: 0, max: 1, step: 0.01, marks: [[0.25, "0.25, paper"], [1, "1"]], text: (v) => short(v), note: "objects weigh α, background 1 − α" },
     turn("alpha"),
   );
   const settings = buttons({ label: "Set" }, onChange);
@@ -41,7 +43,7 @@ export function focalLossExplorer(onChange = () => {}) {
   const oneVerdict = html("p", { class: "odx-verdict" });
 
   const count = (label, side) => slider(
-    { label, name: "count", min: 1, max: 1e6, step: 0.01, whole: true, curve: [(place) => Math.round(10 ** place), (value) => Math.log10(Math.max(value, 1))], text: (v) => written(v, 0) },
+    { label, name: "count", min: 1, max: 1e6, step: 1, whole: true, curve: [(place) => COUNTS[place], (value) => Math.max(0, COUNTS.findIndex((count) => count >= value))], text: (v) => written(v, 0) },
     change(side, "count"),
   );
   const probability = (label, side) => slider(
@@ -125,10 +127,10 @@ export function focalLossExplorer(onChange = () => {}) {
         { key: "gradient", name: "its gradient for the logit, the network's raw output: how hard it pulls", formula: `${letter} × (1 − p)^γ × (1 − p − γ p ln p)`, value: focalGradient(p, g, weight(of)), text: significant(focalGradient(p, g, weight(of))) },
       ],
     });
-    const stays = (1 - p) ** g, times = 1 / stays;
+    const stays = (1 - p) ** g;
     const effect = g === 0 ? "γ = 0 turns nothing down: the product is plain cross entropy, and only the weight is left to differ."
       : stays > 0.95 ? `γ = ${short(g)} takes almost nothing from this example: ${percent(stays)} of its cross entropy stays.`
-      : `γ = ${short(g)} leaves ${percent(stays)} of this example's cross entropy: ${significant(times)} times less.`;
+      : `γ = ${short(g)} leaves ${percent(stays)} of this example's cross entropy: ${times(1 / stays)} times less.`;
     const sense = g === 0 ? "" : p >= 0.8 ? " The detector has it right already, so it may be quiet." : p <= 0.3 ? " The detector has it wrong, so it should be heard." : " The detector is in doubt.";
     setText(oneVerdict, effect + sense);
     return { entropy, loss };
@@ -167,9 +169,7 @@ export function focalLossExplorer(onChange = () => {}) {
       ],
     });
     const each = [focalLoss(many.p, g, 1 - a), focalLoss(few.p, g, a)];
-    setText(crowdVerdict, easy + hard === 0 ? "With these weights nothing costs anything."
-      : each[0] <= each[1] ? `An easy one costs ${significant(each[1] / each[0])} times less than a hard one, but there are ${significant(many.count / few.count)} for each: the hard ones hold ${percent(now.loss)} of the loss.`
-      : `An easy one costs more than a hard one here: the hard ones hold ${percent(now.loss)} of the loss.`);
+    setText(crowdVerdict, weigh(each, many.count / few.count) + ` The hard ones hold ${percent(now.loss)} of the loss.`);
     const along = GAMMAS.map((value) => balance(value, a));
     shareCurve.update({
       x: axis("γ", 0, 5, [0, 1, 2, 3, 4, 5]),
@@ -187,6 +187,15 @@ export function focalLossExplorer(onChange = () => {}) {
       label: `The hard ones' share of the loss, now ${percent(now.loss)}, and of the gradient, now ${percent(now.gradient)}, for γ from 0 to 5. The paper's γ = 2, α = 0.25 gives ${percent(published.loss)} of the loss.`,
     });
     return now;
+  }
+
+  /** What one easy example costs beside one hard one, and how many easy ones there are for it. */
+  function weigh([easy, hard], ratio) {
+    if (easy === 0 && hard === 0) return "With these weights nothing costs anything.";
+    if (easy === 0) return "With α = 1 background weighs nothing.";
+    if (easy >= hard) return "An easy one costs more than a hard one here.";
+    const crowd = ratio > 1 ? `, but there are ${times(ratio)} for each` : "";
+    return `An easy one costs ${times(hard / easy)} times less than a hard one${crowd}.`;
   }
 
   // The curves of Figure 4 for the paper's γ do not change: computed once for a set of logits.

@@ -111,13 +111,14 @@ export function iouExplorer(onChange = () => {}) {
       ((a[2] - a[0]) / 2 + half[0]) / Math.abs(ux), ((a[3] - a[1]) / 2 + half[1]) / Math.abs(uy),
     );
     const [iouLoss, giouLoss] = [1 - iou, 1 - giou], shown = Math.min(distance, far);
+    const nameAt = shown > far * 0.65 ? far * 0.5 : far;
     const meet = last.iou - last.giou < 0.15; // the curves end in one place: name one of them earlier
     plot.update({
       x: { label: "distance between the centres", min: 0, max: far, ticks: [0, 1, 2, 3, 4].map((n) => (far / 4) * n) },
       y: { label: "loss", min: 0, max: 2, ticks: [0, 0.5, 1, 1.5, 2] },
       curves: [
-        { x: places, y: along.map((p) => 1 - p.giou), color: "enclosing", width: 3, name: "1 − GIoU", at: far, end: true },
-        { x: places, y: along.map((p) => 1 - p.iou), color: "overlap", width: 3, dash: "7 4", name: "1 − IoU", at: meet ? far * 0.7 : far, end: true },
+        { x: places, y: along.map((p) => 1 - p.giou), color: "enclosing", width: 3, name: "1 − GIoU", at: nameAt, end: true },
+        { x: places, y: along.map((p) => 1 - p.iou), color: "overlap", width: 3, dash: "7 4", name: "1 − IoU", at: meet ? nameAt * 0.7 : nameAt, end: true },
       ],
       points: [
         { x: shown, y: giouLoss, color: "enclosing", name: written(giouLoss, 2) },
@@ -207,6 +208,7 @@ export function iouExplorer(onChange = () => {}) {
       ],
       label: `Mask IoU ${written(iou)} and box IoU ${written(o.iou)} with B at x ${x1}; the curves show both for every x at this height.`,
     });
+    set(plot.node, { "data-iou-loss": null, "data-giou-loss": null });
     setText(plotTitle, "Slide B from left to right");
     setText(verdict,
       inter === 0 && o.inter === 0 ? "Nothing is shared, neither by the shapes nor by their boxes."

@@ -2,7 +2,7 @@
 //
 // Traits: detector, picture (index), score and iou (thresholds), rule ("11", "all", "101"), and
 // world { name of the class, images: [{ image, width, height, alt, truth }], detectors:
-// [{ name, text, detections: [[{ box, score }, ...] for each image, best first] }] }.
+// [{ name, text, says, detections: [[{ box, score }, ...] for each image, best first] }] }.
 
 import { choice, slider } from "./controls.js";
 import { curvePlot } from "./curve_plot.js";
@@ -23,7 +23,7 @@ export function mapExplorer(onChange = () => {}) {
   const iou = slider({ label: "IoU threshold", name: "IoU", min: 0.05, max: 0.95, step: 0.05, marks: [[0.5, "0.5"], [0.75, "0.75"], [0.95, "0.95"]], text: (v) => short(v) }, turn("iou"));
   const rule = choice({ label: "Average by", options: RULES }, turn("rule"));
   const view = sceneView(), plot = curvePlot(({ chosen }) => onChange({ score: scoreAt(chosen) })), counts = readout(), averages = readout();
-  const legend = html("p", { class: "odx-legend" });
+  const legend = html("p", { class: "odx-note" }), story = html("p", { class: "odx-verdict" });
   const live = announcer();
   let points = [];
 
@@ -38,7 +38,7 @@ export function mapExplorer(onChange = () => {}) {
     html(
       "div", { class: "odx-columns odx-panels" },
       html("div", {}, html("h3", {}, "All pictures: drag along the curve"), plot.node),
-      html("div", {}, rule.node, averages.node),
+      html("div", {}, rule.node, averages.node, story),
     ),
     live.node,
   );
@@ -55,7 +55,7 @@ export function mapExplorer(onChange = () => {}) {
       detector = choice({ label: "Detector", options: world.detectors.map(({ name, text }) => [name, text]) }, turn("detector"));
       chooser.append(detector.node);
     }
-    const { detections } = world.detectors.find(({ name }) => name === state.detector);
+    const { detections, says } = world.detectors.find(({ name }) => name === state.detector);
     const matches = world.images.map(({ truth }, n) => match(detections[n], truth, least));
     const objects = world.images.reduce((sum, { truth }) => sum + truth.length, 0);
     const ranked = detections.flatMap((list, n) => list.map((d, k) => ({ score: d.score, right: matches[n][k] >= 0 })));
@@ -67,6 +67,7 @@ export function mapExplorer(onChange = () => {}) {
     const f1 = right ? (2 * precision * recall) / (precision + recall) : 0;
 
     detector.update(state.detector);
+    setText(story, `The detector “${state.detector}”: ${says}`);
     const at = Math.min(Math.max(state.picture, 0), world.images.length - 1);
     picture.update(at + 1, { max: world.images.length });
     score.update(lowest); iou.update(least); rule.update(kind);

@@ -107,7 +107,7 @@ export function nmsExplorer(onChange = () => {}) {
   function curve(name, text, here, current) {
     return {
       x: OVERLAPS, y: OVERLAPS.map((x) => DECAY[name](x, here)), color: current ? "prediction" : "ignored", width: current ? 4 : 1.5,
-      name: text, at: { greedy: 0.82, linear: 0.72, gaussian: 0.3 }[name],
+      name: text, at: { greedy: Math.min(here.threshold + 0.01, 0.7), linear: 0.8, gaussian: 0.3 }[name],
     };
   }
 

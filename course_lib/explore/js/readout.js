@@ -62,7 +62,7 @@ export function readout() {
           formulaNode.replaceChildren(...formula(filled));
         }
         setNumber(data, key, value, text ?? written(value));
-        set(node, { class: strong ? "odx-strong" : null });
+        set(node, { class: [strong && "odx-strong", !filled && "odx-plain"].filter(Boolean).join(" ") || null });
       });
     },
   };
