@@ -121,6 +121,7 @@ def test_no_hidden_case_in_what_a_student_gets(tmp_path: Path) -> None:
     assert len(secret) == 32
     assert room.secret() == secret
     assert (tmp_path / "secret").stat().st_mode & 0o077 == 0
+    secret = "of a class"  # fixed: a random one repeats the public draw of a small case at times
     lesson = LESSONS[LESSON]
     public = (PUBLIC / f"{LESSON}.json").read_text()
     for task in lesson.tasks:
