@@ -64,6 +64,7 @@ def _sheet_case(task: Exercise, case: Case, inputs: CaseInputs) -> dict[str, Any
         "numpy": task.numpy,
         "rows": task.rows,
         "names": list(task.names),
+        "outputs": list(task.outputs),
         "expected": outcome["value"],
     }
 

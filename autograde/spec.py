@@ -81,7 +81,8 @@ class Exercise:
     forbids: library functions that would be the answer itself; by default the one of its name.
     numpy: whether a numpy array is accepted as an answer.
     rows: whether the numbers of an answer's row belong together, as a box's four do.
-    picture: how a failed case is drawn; "boxes" for pairs of xyxy boxes.
+    outputs: what the parts of an answer are called, where it has several: ("keep", "scores").
+    picture: how a failed case is drawn, by `autograde/student/pictures.py`.
     """
 
     name: str
@@ -94,7 +95,10 @@ class Exercise:
     forbids: tuple[str, ...] = ()
     numpy: bool = True
     rows: bool = False
-    picture: Literal["boxes", "pairs", "masks", ""] = ""
+    outputs: tuple[str, ...] = ()
+    picture: Literal[
+        "boxes", "pairs", "masks", "kept", "moved", "settled", "matches", "curve", ""
+    ] = ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -27,6 +28,12 @@ def name(value: Any) -> str:
     return getattr(value, "name", "public" if value is None else str(value))
 
 
+@cache
+def sheet_of(lesson_name: str, task_name: str, secret: str | None) -> dict[str, Any]:
+    lesson = LESSONS[lesson_name]
+    return make_sheet(lesson, lesson.task(task_name), secret)
+
+
 def marks_of(
     lesson: Lesson,
     task: Exercise,
@@ -34,7 +41,7 @@ def marks_of(
     secret: str | None,
     library_closed: bool = True,
 ) -> Marks:
-    sheet = make_sheet(lesson, task, secret)
+    sheet = sheet_of(lesson.name, task.name, secret)
     closed = tuple(sheet["forbidden"]) if library_closed else ()
     return mark(sheet, list(run_cases(obj, case_inputs(sheet), closed)))
 
@@ -48,6 +55,21 @@ def test_known_mistake_is_refused_and_named(
     assert marks.status in ("failed", "partial")
     assert marks.share < 1
     assert marks.mistakes[0] == mistake.name
+    assert marks.diagnoses[0] == mistake.says
+
+
+def in_double(value: Any) -> Any:
+    """The same numbers as a student who computes in float64 would give them."""
+    if isinstance(value, tuple | list):
+        return tuple(in_double(v) for v in value)
+    return value.double() if torch.is_tensor(value) and value.dtype != torch.bool else value
+
+
+@pytest.mark.parametrize(("lesson", "task", "mistake"), MISTAKES, ids=name)
+def test_known_mistake_is_named_in_float64(
+    lesson: Lesson, task: Exercise, mistake: Mistake
+) -> None:
+    marks = marks_of(lesson, task, lambda *a: in_double(mistake.wrong(*a)), None, False)
     assert marks.diagnoses[0] == mistake.says
 
 
@@ -133,6 +155,11 @@ def test_lesson_is_worth_20_points(lesson: Lesson) -> None:
     assert lesson.points == 20
     assert sum(isinstance(t, Exercise) for t in lesson.tasks) >= 5
     assert sum(isinstance(t, Question) for t in lesson.tasks) == 4
+
+
+def test_every_task_has_a_name_of_its_own() -> None:
+    names = [task.name for _, task in TASKS]  # check("nms", nms) knows no lesson
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize(("lesson", "task"), EXERCISES, ids=name)

@@ -59,6 +59,8 @@ def show_value(value: Any) -> str:
         return f"{dtype} values of shape {list(value.shape)}"
     if isinstance(value, float | int):
         return show_number(value)
+    if isinstance(value, list):
+        return "[" + ", ".join(show_value(v) for v in value) + "]"
     return repr(value)
 
 
@@ -81,6 +83,8 @@ def compare(expected: Any, got: Any, case: dict[str, Any]) -> Difference | None:
     """None where `got` is the expected value within the case's tolerance; else what differs."""
     if torch.is_tensor(expected):
         return _compare_tensor(expected, got, case)
+    if isinstance(expected, list) and case.get("outputs"):
+        return _compare_parts(expected, got, case)
     if isinstance(expected, list):
         if not isinstance(got, list) or len(got) != len(expected):
             return Difference(
@@ -97,7 +101,7 @@ def compare(expected: Any, got: Any, case: dict[str, Any]) -> Difference | None:
                 return difference
         return None
     if isinstance(expected, bool | int | float):
-        if torch.is_tensor(got) and got.numel() == 1:
+        if isinstance(got, torch.Tensor | np.ndarray) and math.prod(got.shape) == 1:
             got = got.item()
         if not isinstance(got, bool | int | float):
             return Difference(
@@ -111,6 +115,27 @@ def compare(expected: Any, got: Any, case: dict[str, Any]) -> Difference | None:
         if expected == got
         else Difference("numbers", "", show_value(expected), show_value(got))
     )
+
+
+def _compare_parts(expected: list[Any], got: Any, case: dict[str, Any]) -> Difference | None:
+    """An answer of several parts: the first part that differs, by its name."""
+    names = case["outputs"]
+    asked = ", ".join(names)
+    if not isinstance(got, list) or len(got) != len(expected):
+        return Difference(
+            "shape",
+            f"expected {len(expected)} things ({asked}), got {_describe(got)}",
+            generic=f"The answer has {len(expected)} parts: `return {asked}`.",
+        )
+    for name, e, g in zip(names, expected, got, strict=True):
+        d = compare(e, g, {**case, "outputs": []})
+        if d:
+            return replace(
+                d,
+                says=d.says and f"{name}: {d.says}",
+                expected=d.expected and f"{name} {d.expected}",
+            )
+    return None
 
 
 NO_GRADIENT = (
@@ -140,7 +165,8 @@ def _describe(value: Any) -> str:
     if isinstance(value, torch.Tensor | np.ndarray):
         return f"a tensor of shape {list(value.shape)}"
     if isinstance(value, list):
-        return f"a list of {len(value)}"
+        kinds = {type(v).__name__ for v in value}
+        return f"a list of {len(value)}{' numbers' if kinds and kinds <= {'int', 'float'} else ''}"
     return f"{type(value).__name__} {show_value(value)}"
 
 
@@ -160,14 +186,16 @@ def _compare_tensor(expected: torch.Tensor, got: Any, case: dict[str, Any]) -> D
             "expected a tensor, got None",
             generic="The function gave back None. Is there a `return` at its end?",
         )
-    if isinstance(got, int | float) and expected.ndim == 0:
-        got = torch.tensor(got)
+    got = _as_tensor(got, expected)
     if not torch.is_tensor(got):
+        asked = "one number" if expected.ndim == 0 else f"a tensor of shape {list(expected.shape)}"
         return Difference(
             "type",
-            f"expected a tensor of shape {list(expected.shape)}, got {_describe(got)}",
-            generic="Give back one torch tensor, not a list or a number.",
+            f"expected {asked}, got {_describe(got)}",
+            generic=f"Give back {asked}: it is {_describe(got)} now.",
         )
+    if expected.ndim == 0 and got.numel() == 1:
+        got = got.reshape(())
     if expected.shape != got.shape:
         return _wrong_shape(expected, got)
     if case.get("dtype") == "exact" and expected.dtype != got.dtype:
@@ -183,15 +211,50 @@ def _compare_tensor(expected: torch.Tensor, got: Any, case: dict[str, Any]) -> D
     return _worst_element(expected, got, case)
 
 
+def _as_tensor(value: Any, expected: torch.Tensor) -> Any:
+    """A number or a flat list of numbers as a tensor, where it can stand for what is expected."""
+    if isinstance(value, bool | int | float) and expected.ndim == 0:
+        return torch.tensor(value)
+    if not isinstance(value, list) or expected.ndim > 1:
+        return value
+    numbers = [
+        v.item() if isinstance(v, torch.Tensor | np.ndarray) and math.prod(v.shape) == 1 else v
+        for v in value
+    ]
+    if not all(isinstance(v, bool | int | float) for v in numbers):
+        return value
+    return torch.tensor(numbers, dtype=None if numbers else expected.dtype)
+
+
+def _whole(expected: torch.Tensor, got: torch.Tensor) -> bool:
+    """Are these short rows of indices or of True and False, which say more when seen in full?"""
+    whole = not expected.is_floating_point() and expected.ndim == got.ndim == 1
+    return whole and max(len(expected), len(got)) <= 24
+
+
 def _wrong_shape(expected: torch.Tensor, got: torch.Tensor) -> Difference:
     e, g = list(expected.shape), list(got.shape)
     generic = ""
-    if g == e[::-1] and len(e) == 2:
+    if expected.dtype == torch.int64 and len(e) == 1:
+        if got.dtype == torch.bool:
+            generic = (
+                "A mask of True and False came back. Indices are asked for: "
+                "`mask.nonzero().squeeze(1)` makes them from a mask."
+            )
+        elif len(g) == 2 and g[1] == 1:
+            generic = "`nonzero()` gives a column, one row for each index: `squeeze(1)` after it."
+        elif _whole(expected, got):
+            return Difference("shape", "", show_value(expected), show_value(got))
+    elif g == e[::-1] and len(e) == 2:
         generic = "Rows and columns are swapped: row n belongs to the n-th of the first argument."
     elif len(g) < len(e):
         generic = (
             f"An axis is missing: {e} is asked for. For every pair of N and M things put one "
             "list along the rows, `a[:, None]`, and the other along the columns, `b[None, :]`."
+        )
+    elif not e:
+        return Difference(
+            "shape", f"expected one number, got {_describe(got)}", "one number", f"shape {g}"
         )
     elif len(g) > len(e):
         generic = "There is an axis too many: look for a stray `[None]`, `[:, None]` or keepdim."
@@ -217,9 +280,14 @@ def _worst_element(
     generic, kind = "", "numbers"
     if torch.isnan(g).any():
         kind = "nan"
-        generic = "NaN came out: somewhere 0 is divided by 0, or a log is taken of a negative."
+        generic = (
+            "NaN came out. It is what 0 / 0 gives, and the mean of nothing: what shall the answer "
+            "be there? (The log or the root of a negative number gives it as well.)"
+        )
     elif torch.isinf(g).any() and not torch.isinf(e).any():
         kind = "nan"
         generic = "An infinity came out: a division by 0, a log of 0, or a fraction upside down."
     shown = where[:1] if case.get("rows") else where  # numbers that belong together are shown so
+    if _whole(expected, got):
+        return Difference(kind, "", show_value(expected), show_value(got), where, generic)
     return Difference(kind, count, show_value(e[shown]), show_value(g[shown]), where, generic)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 
 from autograde.student.compare import NO_GRADIENT, Difference, compare
@@ -31,6 +32,7 @@ class CaseMark:
     core: bool
     difference: Difference | None
     advice: bool = False
+    answer: Any = None  # as it came, packed: for the picture
 
     @property
     def passed(self) -> bool:
@@ -113,12 +115,30 @@ def _same_answer(a: Outcome, b: Outcome, case: dict[str, Any]) -> bool:
         return a.get("value") == b.get("value")
     if x is None or y is None:
         return x is y
-    return compare(_without_nan(x), _without_nan(y), {**case, "dtype": "exact"}) is None
+    if compare(_numbers(x), _numbers(y), {**case, "dtype": None, "outputs": []}) is not None:
+        return False
+    # The same numbers. If they are the right ones, only the dtype can be what is wrong.
+    differences = [judge_outcome(case, o) for o in (a, b)]
+    wrong = [d.kind if d else "" for d in differences]
+    return wrong[0] == wrong[1] or "dtype" not in wrong or "numbers" in wrong
 
 
-def _without_nan(x: Any) -> Any:
-    """For comparing two wrong answers: NaN equals NaN there."""
-    return torch.nan_to_num(x, nan=1e30) if torch.is_tensor(x) and x.is_floating_point() else x
+def _numbers(x: Any) -> Any:
+    """For comparing two wrong answers: the numbers, whatever holds them; NaN equals NaN."""
+    if isinstance(x, np.ndarray):
+        x = torch.from_numpy(x)
+    if isinstance(x, bool | int | float):
+        x = torch.tensor(x)
+    if isinstance(x, list):
+        parts = [_numbers(v) for v in x]
+        if not parts:
+            return torch.zeros(0, dtype=torch.float64)
+        if all(torch.is_tensor(p) and p.numel() == 1 for p in parts):
+            return torch.stack([p.reshape(()) for p in parts])
+        return parts
+    if torch.is_tensor(x):
+        return torch.nan_to_num(x.double(), nan=1e30, posinf=2e30, neginf=-2e30)
+    return x
 
 
 def recognise(sheet: Sheet, outcomes: list[Outcome], marks: list[CaseMark]) -> list[Sheet]:
@@ -164,6 +184,7 @@ def mark(sheet: Sheet, outcomes: list[Outcome]) -> Marks:
             bool(case["core"]),
             judge_outcome(case, outcome),
             bool(case.get("advice")),
+            outcome.get("value"),
         )
         for k, (case, outcome) in enumerate(zip(sheet["cases"], outcomes, strict=True))
     ]

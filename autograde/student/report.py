@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from dataclasses import replace
 from typing import Any
 
@@ -12,18 +10,26 @@ import torch
 
 from autograde.student.compare import Difference, show_value
 from autograde.student.marking import CaseMark, Marks, Sheet
+from autograde.student.pictures import PAIRED, draw_case
 from autograde.student.plain import PlainError, unpack
 
 Examples = list[tuple[str, str]]  # what an input is called, and its value as text
 
 
-def describe_inputs(case: dict[str, Any], difference: Difference) -> Examples:
-    """The inputs of a failed case; where one number of the answer is wrong, only what made it."""
+def describe_inputs(
+    case: dict[str, Any], difference: Difference, picture: str = "boxes"
+) -> Examples:
+    """The inputs of a failed case; where one number of the answer is wrong, only what made it.
+
+    picture: of the exercise. It tells whether an answer's rows belong to the inputs' rows.
+    """
     try:
         inputs = unpack(case["inputs"])
     except PlainError:
         return []
     where, names = difference.where or (), case["names"]
+    if picture and picture not in PAIRED:
+        where = ()
     focus = [x for x in inputs if torch.is_tensor(x) and x.ndim >= 2]
     examples: Examples = []
     axis = 0
@@ -117,7 +123,9 @@ def text_report(sheet: Sheet, marks: Marks) -> str:
             star = " *" if mark.core and not mark.passed else ""
             lines.append(f"  {mark.sign} {_case_line(mark)}{star}")
             if mark.difference and _is_shown(mark, marks):
-                examples = describe_inputs(sheet["cases"][mark.index], mark.difference)
+                examples = describe_inputs(
+                    sheet["cases"][mark.index], mark.difference, sheet.get("picture", "")
+                )
                 lines += [f"      {n} = {v}" for n, v in examples]
     lines += [f"  {line}" for line in advice(name, marks, len(sheet["hints"]))]
     return "\n".join(lines)
@@ -188,50 +196,10 @@ def html_report(sheet: Sheet, marks: Marks) -> str:
                 case = sheet["cases"][mark.index]
                 given = "<br>".join(
                     f"<code>{html.escape(n)} = {html.escape(v)}</code>"
-                    for n, v in describe_inputs(case, d)
+                    for n, v in describe_inputs(case, d, sheet.get("picture", ""))
                 )
                 cell = f'<td colspan="3" style="text-align:left;padding:0 0 3px 0">{given}</td>'
                 rows.append(f"{ROW}<td></td>{cell}</tr>")
-                picture = draw_case(sheet.get("picture", ""), case, d)
+                picture = draw_case(sheet.get("picture", ""), case, d, mark.answer)
     notes = advice(sheet["name"], marks, len(sheet["hints"]))
     return html_page(headline(sheet["name"], marks), rows, notes, picture)
-
-
-def draw_case(kind: str, case: dict[str, Any], difference: Difference) -> str:
-    """An <img> of the boxes or masks behind a wrong number; "" where there is nothing to draw."""
-    if not kind or not difference.where or case["kind"] == "grad":
-        return ""
-    from matplotlib.figure import Figure  # slow to import: only where a picture is drawn
-
-    from course_lib.draw import OVERLAP, PREDICTION, TRUTH, draw_boxes, draw_overlap
-
-    inputs = [x for x in unpack(case["inputs"]) if torch.is_tensor(x)]
-    where = difference.where
-    figure = Figure(figsize=(3.2, 2.4), dpi=130, layout="constrained")
-    ax = figure.add_subplot()
-    if kind == "boxes":
-        draw_boxes(None, inputs[0][where[0]][None].float(), ax=ax)
-        alt = f"the box {show_value(inputs[0][where[0]])}"
-    else:
-        first, second = inputs[0][where[0]], inputs[1][where[-1]]
-        names = (f"{case['names'][0]}[{where[0]}]", f"{case['names'][1]}[{where[-1]}]")
-        if kind == "pairs":
-            draw_overlap(first.float(), second.float(), ax=ax, names=names)
-            alt = f"{names[0]} {show_value(first)} and {names[1]} {show_value(second)}"
-        else:
-            from matplotlib.colors import to_rgb
-
-            a, b = first.bool()[..., None], second.bool()[..., None]
-            picture = torch.ones(*a.shape[:2], 3)
-            for mask, colour in ((a, TRUTH), (b, PREDICTION), (a & b, OVERLAP)):
-                picture = torch.where(mask, torch.tensor(to_rgb(colour)), picture)
-            ax.set_title(f"{names[0]} blue, {names[1]} orange-red, both green", fontsize=7)
-            ax.imshow(picture.numpy())
-            alt = f"{names[0]} and {names[1]} as pixels"
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", facecolor="white")
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return (
-        f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}" '
-        'width="320" style="border-radius:6px;margin:6px 0">'
-    )

@@ -159,6 +159,8 @@ def run_case(
 
 
 def _same(x: Any, y: Any) -> bool:
+    if isinstance(x, list):
+        return len(x) == len(y) and all(_same(a, b) for a, b in zip(x, y, strict=True))
     if torch.is_tensor(x):
         return x.shape == y.shape and bool(torch.equal(x.detach(), y.detach()))
     return bool(x == y)
