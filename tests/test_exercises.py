@@ -77,9 +77,10 @@ def solved_functions(lesson: Lesson) -> dict[str, Callable[..., Any]]:
     """The functions of the lesson's solution, without running the lesson."""
     tree = ast.parse((SOLUTIONS / f"{lesson.name}.py").read_text())
     wanted = [t.name for t in lesson.tasks if isinstance(t, Exercise)]
+    imports = [n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
     defs = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name in wanted]
     scope: dict[str, Any] = {}
-    code = "import math\nimport torch\n" + "\n".join(ast.unparse(d) for d in defs)
+    code = "\n".join(ast.unparse(node) for node in (*imports, *defs))
     exec(compile(code, "<solution>", "exec"), scope)
     return {n: scope[n] for n in wanted}
 

@@ -716,7 +716,7 @@ def tab_through(page: Page) -> list[str]:
     """Press Tab from outside until it has come into the explorers and out again."""
     names: list[str] = []
     page.evaluate(NAME)
-    for _ in range(200):
+    for _ in range(300):
         page.keyboard.press("Tab")
         name, seen = page.evaluate(FOCUSED)
         if name is None and names:
@@ -729,7 +729,7 @@ def tab_through(page: Page) -> list[str]:
 
 def tab_to(page: Page, name: str) -> None:
     page.evaluate(NAME)
-    for _ in range(200):
+    for _ in range(300):
         page.keyboard.press("Tab")
         if page.evaluate(FOCUSED)[0] == name:
             return

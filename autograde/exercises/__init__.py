@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from autograde.exercises import lesson_01_iou
+from autograde.exercises import lesson_01_iou, lesson_02_nms, lesson_03_map
 from autograde.spec import Exercise, Lesson
 
-LESSONS: dict[str, Lesson] = {lesson.name: lesson for lesson in (lesson_01_iou.LESSON,)}
+LESSONS: dict[str, Lesson] = {
+    lesson.name: lesson
+    for lesson in (lesson_01_iou.LESSON, lesson_02_nms.LESSON, lesson_03_map.LESSON)
+}
 PAGES = ("explorers",)  # notebooks beside the lessons: nothing to solve, nothing graded
 
 

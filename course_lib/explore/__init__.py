@@ -2,6 +2,8 @@
 
 from course_lib.explore.focal import FocalLossExplorer, focal_loss_explorer
 from course_lib.explore.iou import IoUExplorer, iou_explorer
+from course_lib.explore.mean_ap import MAPExplorer, map_explorer
+from course_lib.explore.nms import NMSExplorer, nms_explorer
 from course_lib.explore.page import save
 from course_lib.explore.parts import (
     BarStrip,
@@ -14,6 +16,6 @@ from course_lib.explore.parts import (
 
 __all__ = [
     "BarStrip", "BoxCanvas", "ColumnStrip", "CurvePlot", "FocalLossExplorer", "IoUExplorer",
-    "Readout", "SceneView",
-    "focal_loss_explorer", "iou_explorer", "save",
+    "MAPExplorer", "NMSExplorer", "Readout", "SceneView",
+    "focal_loss_explorer", "iou_explorer", "map_explorer", "nms_explorer", "save",
 ]  # fmt: skip

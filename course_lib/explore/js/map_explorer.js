@@ -1,7 +1,7 @@
 // From boxes to one number: matches on the pictures, the precision-recall curve, average precision.
 //
 // Traits: detector, picture (index), score and iou (thresholds), rule ("11", "all", "101"), and
-// world { name of the class, images: [{ image, width, height, alt, truth }], detectors:
+// world { images: [{ image, width, height, alt, truth }], detectors:
 // [{ name, text, says, detections: [[{ box, score }, ...] for each image, best first] }] }.
 
 import { choice, slider } from "./controls.js";
