@@ -36,17 +36,30 @@ def run_cli(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+class BuiltClassroom(Classroom):
+    """A classroom into which a lesson is built when it is first asked for."""
+
+    def source(self, lesson: str) -> nbformat.NotebookNode:
+        if not self.source_file(lesson).exists():
+            build(lesson, self, self.root / "release")
+        return super().source(lesson)
+
+    def release(self, lesson: str) -> nbformat.NotebookNode:
+        self.source(lesson)
+        return nbformat.read(self.root / "release" / lesson / f"{lesson}.ipynb", as_version=4)
+
+
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Classroom:
-    """A classroom with the lesson built into it, its release in release/."""
-    room = Classroom(tmp_path_factory.mktemp("built"))
-    build(LESSON, room, room.root / "release")
+def built(tmp_path_factory: pytest.TempPathFactory) -> BuiltClassroom:
+    """A classroom with the lessons in it, their releases in release/."""
+    room = BuiltClassroom(tmp_path_factory.mktemp("built"))
+    room.source(LESSON)
     return room
 
 
 @pytest.fixture(scope="session")
-def released(built: Classroom) -> nbformat.NotebookNode:
-    return nbformat.read(built.root / "release" / LESSON / f"{LESSON}.ipynb", as_version=4)
+def released(built: BuiltClassroom) -> nbformat.NotebookNode:
+    return built.release(LESSON)
 
 
 @pytest.fixture(scope="session")

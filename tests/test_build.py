@@ -83,6 +83,16 @@ def solution_lines(name: str) -> set[str]:
     return {line for line in lines if len(line) > 12}
 
 
+def unhinted(name: str, text: str) -> str:
+    """A file without the hints: the last of them may nearly give a line away."""
+    if not name.endswith(".json"):
+        return text
+    data = json.loads(text)
+    for sheet in data["sheets"].values():
+        sheet.pop("hints", None)
+    return json.dumps(data, ensure_ascii=False)
+
+
 @pytest.mark.parametrize("name", LESSONS)
 def test_no_solution_in_what_a_student_gets(name: str, tmp_path: Path) -> None:
     lines = solution_lines(name)
@@ -97,7 +107,8 @@ def test_no_solution_in_what_a_student_gets(name: str, tmp_path: Path) -> None:
     for line in lines:
         if line not in given:
             assert line not in sources, f"a line of the solution is in the release: {line}"
-            assert not any(line in t for n, t in texts.items() if "/autograde/" in n)
+            found = [n for n, t in texts.items() if "/autograde/" in n and line in unhinted(n, t)]
+            assert not found, f"{line} is in {found}"
     forbidden = ("solutions/", "exercises/", "judge", "classroom", "secret", "grading", "demo")
     assert not [n for n in texts if any(f in n for f in forbidden)]
     assert "another_way" not in str(texts)

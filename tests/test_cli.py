@@ -100,7 +100,7 @@ def test_try_refuses_the_library(tmp_path: Path) -> None:
 
 WRONG_CALLS = {
     ("try", "02_nms/nms", "x.py"): "no file x.py",
-    ("try", "02_nms/nms", __file__): "there is no lesson '02_nms'; there are: 01_iou",
+    ("try", "02_mns/nms", __file__): "there is no lesson '02_mns'; there are: 01_iou, 02_nms",
     ("try", "01_iou/nms", __file__): "has no exercise 'nms'; it has box_convert",
     ("try", "01_iou/tightness", __file__): "is a review question; name a coding exercise",
     ("build", "99"): "there is no lesson '99'; there are: 01_iou",

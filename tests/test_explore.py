@@ -17,12 +17,18 @@ from course_lib import draw
 from course_lib.explore import (
     BarStrip,
     BoxCanvas,
+    ColumnStrip,
     CurvePlot,
     FocalLossExplorer,
     IoUExplorer,
+    MAPExplorer,
+    NMSExplorer,
     Readout,
+    SceneView,
     focal_loss_explorer,
     iou_explorer,
+    map_explorer,
+    nms_explorer,
     save,
 )
 from course_lib.explore import _link as link
@@ -205,9 +211,77 @@ def test_settings_that_mean_nothing_are_refused(name, value):
     assert getattr(explorer, name) == before
 
 
+# ------------------------------------------------------------------ NMS and mAP
+
+
+def test_nms_explorer_tells_the_lesson_s_story():
+    """Greedy NMS at 0.5 loses one of the awkward pair; lower loses more, higher repeats."""
+    explorer = nms_explorer()
+    objects = len(explorer.truth)
+    assert (len(explorer.kept), explorer.found) == (objects - 1, objects - 1)
+    explorer.threshold = 0.3
+    assert explorer.found < objects - 1
+    explorer.threshold = 0.8
+    assert explorer.found == objects < len(explorer.kept) - 5
+    explorer.method = "gaussian"
+    assert explorer.found == objects == len(explorer.kept)
+    assert bool((explorer.kept_scores[:-1] >= explorer.kept_scores[1:]).all())
+    assert explorer.kept_scores.min() >= explorer.least
+
+
+def test_map_explorer_tells_the_detectors_stories():
+    judged = {}
+    for name in ("good", "loose", "twice", "cluttered", "gullible", "timid", "shuffled"):
+        explorer = map_explorer(name)
+        half = explorer.average_precision()
+        explorer.score = 0
+        counts = explorer.counts
+        explorer.iou = 0.75
+        judged[name] = (half, explorer.average_precision(), counts)
+    good = judged["good"]
+    assert judged["loose"][0] == good[0] > 0.8
+    assert judged["loose"][1] < 0.1 < 0.8 < good[1]
+    assert judged["cluttered"][:2] == good[:2]
+    assert judged["cluttered"][2]["fp"] > 5 * good[2]["fp"]
+    assert judged["timid"][2]["fp"] == 0
+    for name in ("twice", "gullible", "timid", "shuffled"):
+        assert judged[name][0] < good[0] - 0.1
+
+
+def test_map_explorer_averages_by_three_rules():
+    explorer = map_explorer("gullible")
+    values = {rule: explorer.average_precision(rule) for rule in ("11", "all", "101")}
+    assert explorer.average_precision() == values["101"]
+    assert len(set(values.values())) == 3
+    tp, fp, fn = explorer.counts.values()
+    assert (explorer.precision, explorer.recall) == (tp / (tp + fp), tp / (tp + fn))
+    explorer.score = 1
+    assert (explorer.precision, explorer.recall) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value"),
+    [
+        (nms_explorer, "method", "hard"), (nms_explorer, "threshold", 1.1),
+        (nms_explorer, "sigma", 0), (nms_explorer, "step", -2), (nms_explorer, "boxes", []),
+        (map_explorer, "detector", "best"), (map_explorer, "iou", 0), (map_explorer, "rule", "12"),
+        (map_explorer, "picture", 6), (map_explorer, "world", {}),
+    ],
+)  # fmt: skip
+def test_judges_refuse_what_means_nothing(make, name, value):
+    explorer = make()
+    before = getattr(explorer, name)
+    with pytest.raises(traitlets.TraitError, match=name):
+        setattr(explorer, name, value)
+    assert getattr(explorer, name) == before
+
+
 # ------------------------------------------------------------------ modules and pages
 
-WIDGETS = (IoUExplorer, FocalLossExplorer, BoxCanvas, CurvePlot, BarStrip, Readout)
+WIDGETS = (
+    IoUExplorer, NMSExplorer, MAPExplorer, FocalLossExplorer,
+    BoxCanvas, CurvePlot, BarStrip, Readout, SceneView, ColumnStrip,
+)  # fmt: skip
 READS = re.compile(r"export default widget\(\w+, \[([^\]]*)\]\);")
 
 
@@ -250,10 +324,10 @@ def test_colours_are_the_course_s():
 
 
 def test_the_page_in_docs_does_not_drift():
-    """The photograph apart: its bytes are the JPEG encoder's."""
+    """The pictures apart: their bytes are the JPEG encoder's."""
     committed = (PROJECT / "docs" / "explorers.html").read_text(encoding="utf-8")
     fresh = explorers_page()
-    assert len(PHOTO.findall(fresh)) == len(PHOTO.findall(committed)) == 1
+    assert len(PHOTO.findall(fresh)) == len(PHOTO.findall(committed)) == 8
     assert PHOTO.sub("", fresh) == PHOTO.sub("", committed), "run `make lessons` and commit"
 
 

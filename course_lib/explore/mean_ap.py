@@ -1,5 +1,6 @@
 """The mAP explorer: from matches on pictures to the precision-recall curve and to one number."""
 
+from functools import cache
 from typing import Any
 
 import anywidget
@@ -105,6 +106,7 @@ def _slips(scene: Scene) -> int:
     return int((metrics.match_coco(ious, 0.5) < 0).sum())
 
 
+@cache
 def _world() -> dict[str, Any]:
     """Some pictures, and what each detector says of them, best score first.
 
