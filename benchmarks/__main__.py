@@ -27,11 +27,11 @@ def main() -> int:
         )
         return 2
 
-    from benchmarks import boxes
+    from benchmarks import boxes, suppression
     from benchmarks.measure import DisagreementError, print_table
 
     torch.set_num_threads(arguments.threads)
-    comparisons = boxes.comparisons()
+    comparisons = boxes.comparisons() + suppression.comparisons()
     known = {comparison.op.split()[0] for comparison in comparisons}
     if unknown := set(arguments.only) - known:
         print(

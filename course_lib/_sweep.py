@@ -20,24 +20,26 @@ CHUNK_PAIRS = 2**18  # and then about so many pairs are compared before the next
 
 
 @torch.no_grad()
-def greedy(boxes: Tensor, scores: Tensor, idxs: Tensor | None, iou_threshold: float) -> Tensor:
+def greedy(
+    boxes: Tensor, scores: Tensor, idxs: Tensor | None, iou_threshold: float | int
+) -> Tensor:
     """Indices kept, best first: settle the best boxes left, drop what clashes with them, repeat."""
     order = best_first(scores)
-    boxes, classes = boxes[order], None if idxs is None else idxs[order]
+    boxes, classes = boxes.index_select(0, order), None if idxs is None else idxs[order]
     if len(boxes) <= FEW:
         clash = clashes(boxes, boxes, iou_threshold)
         if classes is not None:
             clash &= classes[:, None] == classes
-        better, worse = clash.triu(diagonal=1).nonzero().unbind(1)
+        better, worse = pairs_of(clash)
         return order[settle_pairs(better, worse, len(boxes))]
     keep, line = _lay_out(boxes, classes)
     size = FIRST_CHUNK if classes is None else _chunk_size(line)
     while size < line.shape[1]:
         best = line[RANK] <= line[RANK].kthvalue(size).values  # [n]
-        kept = _settle_line(line[:, best], iou_threshold)
+        kept = _settle_line(_pick(line, best), iou_threshold)
         keep[kept[RANK].long()] = True
-        line = line[:, ~best]
-        line = line[:, ~_suppressed(line, kept, iou_threshold, classes is not None)]
+        line = _pick(line, ~best)
+        line = _pick(line, ~_suppressed(line, kept, iou_threshold, classes is not None))
         size = _chunk_size(line)
     keep[_settle_line(line, iou_threshold)[RANK].long()] = True
     return order[keep]
@@ -55,23 +57,29 @@ def _lay_out(boxes: Tensor, classes: Tensor | None) -> tuple[Tensor, Tensor]:
         stretch = torch.where(solid, end, 0).amax() - torch.where(solid, start, 0).amin() + 1
         start, end = start + number * stretch, end + number * stretch
     rank = torch.arange(len(left), device=left.device).to(left)
-    line = torch.stack((left, top, right, bottom, area, start, end, number, rank))[:, solid]
-    return ~solid, line[:, line[START].argsort()]
+    line = torch.stack((left, top, right, bottom, area, start, end, number, rank))
+    line = _pick(line, solid)
+    return ~solid, line.index_select(1, line[START].argsort())
 
 
 def _followers(line: Tensor) -> Tensor:
     """How many of the boxes after each one start before it ends, [n]."""
-    ends = torch.searchsorted(line[START], line[END], right=True)
+    # 200 at a time: of more, PyTorch makes work for threads, which wait longer than they search.
+    parts = line[END].split(200 if line.device.type == "cpu" else 2**30)
+    ends = torch.cat([torch.searchsorted(line[START], part, right=True) for part in parts])
     return ends - torch.arange(1, line.shape[1] + 1, device=line.device)
 
 
 def _chunk_size(line: Tensor) -> int:
     """As many boxes as have CHUNK_PAIRS pairs, if the best lie as close together as all do."""
-    n, pairs = line.shape[1], int(_followers(line).sum())
+    n = line.shape[1]
+    sample = torch.arange(0, n, n // 200 + 1, device=line.device)  # fewer than 200 of the boxes
+    ends = torch.searchsorted(line[START], line[END, sample], right=True)
+    pairs = n * float((ends - sample).sum()) / max(1, len(sample))
     return n if pairs <= CHUNK_PAIRS else max(FIRST_CHUNK, int(n * (CHUNK_PAIRS / pairs) ** 0.5))
 
 
-def _settle_line(line: Tensor, iou_threshold: float) -> Tensor:
+def _settle_line(line: Tensor, iou_threshold: float | int) -> Tensor:
     """The part of a line that greedy NMS keeps: each box compared with those that follow it."""
     n, followers = line.shape[1], _followers(line)
     if not n:
@@ -89,18 +97,18 @@ def _settle_line(line: Tensor, iou_threshold: float) -> Tensor:
             those = padded[:, step : min(step + steps, begin + 1 + reach) + R - 1].unfold(1, R, 1)
             iou = _line_iou(these[:, None], those)  # [steps, R]
             clashing = (iou.amax(0) > iou_threshold).nonzero().squeeze(1)  # few as a rule
-            ahead, which = (iou[:, clashing] > iou_threshold).nonzero().unbind(1)
+            ahead, which = (iou.index_select(1, clashing) > iou_threshold).nonzero().unbind(1)
             first = clashing[which]
             found.append(torch.stack((first + begin, first + ahead + step)))
     pairs = torch.cat(found, dim=1)  # [2, pairs]
     same_class = line[CLASS, pairs[0]] == line[CLASS, pairs[1]]
-    one, other = pairs[:, same_class]
+    one, other = _pick(pairs, same_class)
     swap = line[RANK, one] > line[RANK, other]
     better, worse = torch.where(swap, other, one), torch.where(swap, one, other)
-    return line[:, settle_pairs(better, worse, n)]
+    return _pick(line, settle_pairs(better, worse, n))
 
 
-def _suppressed(line: Tensor, kept: Tensor, iou_threshold: float, classes: bool) -> Tensor:
+def _suppressed(line: Tensor, kept: Tensor, iou_threshold: float | int, classes: bool) -> Tensor:
     """Which boxes of a line clash with those of another, the kept ones: [n]."""
     gone = torch.zeros_like(line[0], dtype=torch.bool)
     if not len(gone):
@@ -118,6 +126,11 @@ def _suppressed(line: Tensor, kept: Tensor, iou_threshold: float, classes: bool)
                 iou.masked_fill_(block[CLASS, :, None] != those[CLASS], 0)
             gone[step : step + those.shape[1]] |= iou.amax(0) > iou_threshold
     return gone
+
+
+def _pick(line: Tensor, mask: Tensor) -> Tensor:
+    """line[:, mask], but on the CPU without its threads: they wait longer than they copy."""
+    return line.index_select(1, mask.nonzero().squeeze(1))
 
 
 def _line_iou(one: Tensor, other: Tensor) -> Tensor:
@@ -146,6 +159,12 @@ def settle_pairs(better: Tensor, worse: Tensor, n: int) -> Tensor:
         keep = again
 
 
+def pairs_of(overlaps: Tensor) -> Tensor:
+    """Positions of the better and of the worse box where overlaps[better, worse]: [2, pairs]."""
+    pairs = overlaps.nonzero().T
+    return _pick(pairs, pairs[0] < pairs[1])
+
+
 def best_first(scores: Tensor) -> Tensor:
     return scores.argsort(descending=True, stable=True)  # [N]
 
@@ -154,5 +173,5 @@ def _precise(boxes: Tensor) -> Tensor:
     return boxes.to(torch.float32 if boxes.device.type == "mps" else torch.float64)
 
 
-def clashes(boxes1: Tensor, boxes2: Tensor, iou_threshold: float) -> Tensor:
+def clashes(boxes1: Tensor, boxes2: Tensor, iou_threshold: float | int) -> Tensor:
     return box_iou(_precise(boxes1), _precise(boxes2)) > iou_threshold  # [N, M]

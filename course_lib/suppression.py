@@ -27,7 +27,7 @@ from jaxtyping import Bool, Float, Int, Int64, Num
 from torch import Tensor
 
 from course_lib._checks import check_boxes, check_tensor
-from course_lib._sweep import best_first, clashes, greedy, settle_pairs
+from course_lib._sweep import best_first, clashes, greedy, pairs_of, settle_pairs
 from course_lib.boxes import box_iou
 
 
@@ -82,7 +82,7 @@ def settle(overlaps: Bool[Tensor, "N N"]) -> Bool[Tensor, " N"]:
     if overlaps.dtype != torch.bool:
         got = f"got {overlaps.dtype}; write overlaps > iou_threshold"
         raise TypeError(f"overlaps must be booleans, {got}")
-    better, worse = overlaps.triu(diagonal=1).nonzero().unbind(1)  # [pairs] each
+    better, worse = pairs_of(overlaps)  # [pairs] each
     return settle_pairs(better, worse, len(overlaps))
 
 
@@ -184,7 +184,9 @@ def iou_guided_nms(
     keep = greedy(boxes, ious, None, iou_threshold)
     # The first kept box that clashes with a box is the one that suppressed it; argmax finds it.
     clash = clashes(boxes[keep], boxes, iou_threshold)  # [kept, N]
-    first = clash.byte().argmax(0) if len(keep) else keep  # [N]
+    if not len(keep):
+        return keep, scores[keep]
+    first = clash.byte().argmax(0)  # [N]
     first[keep] = torch.arange(len(keep), device=keep.device)
     return keep, scores[keep].scatter_reduce(0, first, scores, "amax")
 
@@ -222,12 +224,13 @@ def weighted_boxes(
     _check_threshold(iou_threshold)
     _check_above_zero(sigma_t, "sigma_t")
     boxes = boxes.to(torch.float64 if boxes.dtype == torch.float64 else torch.float32)
+    weights = (weights if weights.ndim == 2 else weights[:, None].expand(N, 4)).to(boxes.dtype)
     ious = box_iou(boxes[keep], boxes)  # [kept, N]
     itself = keep[:, None] == torch.arange(N, device=boxes.device)  # [kept, N]
     ious = ious.masked_fill(itself, 1)  # of an empty box too
     closeness = torch.exp(-(1 - ious).square() / sigma_t) * ((ious > iou_threshold) | itself)
     means = []
-    for box, weight in zip(boxes.T, weights.to(boxes).reshape(N, -1).expand(N, 4).T, strict=True):
+    for box, weight in zip(boxes.T, weights.T, strict=True):
         votes = closeness * weight  # [kept, N]: for one coordinate at a time
         total = votes.sum(1, keepdim=True)  # [kept, 1]
         share = torch.where(total > 0, votes / total.where(total > 0, 1), itself)  # [kept, N]
@@ -238,7 +241,7 @@ def weighted_boxes(
 # --- checks --------------------------------------------------------------------------------------
 
 
-def _check(boxes: Tensor, iou_threshold: float, **one_each: Tensor) -> None:
+def _check(boxes: Tensor, iou_threshold: float | int, **one_each: Tensor) -> None:
     check_boxes(boxes, "boxes")
     for name, values in one_each.items():
         check_tensor(values, name)
@@ -248,12 +251,12 @@ def _check(boxes: Tensor, iou_threshold: float, **one_each: Tensor) -> None:
     _check_threshold(iou_threshold)
 
 
-def _check_threshold(iou_threshold: float) -> None:
+def _check_threshold(iou_threshold: float | int) -> None:
     if not 0 <= iou_threshold <= 1:
         remedy = "write 0.5 for 50 %"
         raise ValueError(f"iou_threshold must lie in 0..1, got {iou_threshold}; {remedy}")
 
 
-def _check_above_zero(value: float, name: str) -> None:
+def _check_above_zero(value: float | int, name: str) -> None:
     if not value > 0:
         raise ValueError(f"{name} must be above 0, got {value}; the smaller, the sharper")

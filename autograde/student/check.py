@@ -130,7 +130,11 @@ def hint(name: str) -> None:
         return
     k = _opened.get(name, 0) % len(hints)
     _opened[name] = k + 1
-    more = f'hint("{name}") again for the next.' if k + 1 < len(hints) else "That was the last."
+    more = (
+        f'hint("{name}") again for the next.'
+        if k + 1 < len(hints)
+        else "That was the last; they begin again."
+    )
     text = f"○ Hint {k + 1} of {len(hints)}"
     _show(f"{text}\n  {hints[k]}\n  {more}", html_page(text, [], [hints[k], more]))
 

@@ -263,6 +263,12 @@ def _wrong_shape(expected: torch.Tensor, got: torch.Tensor) -> Difference:
     )
 
 
+def _as_asked(numbers: torch.Tensor, expected: torch.Tensor) -> torch.Tensor:
+    """True and False where they were asked for, and came."""
+    logical = expected.dtype == torch.bool and bool(((numbers == 0) | (numbers == 1)).all())
+    return numbers.bool() if logical else numbers
+
+
 def _worst_element(
     expected: torch.Tensor, got: torch.Tensor, case: dict[str, Any]
 ) -> Difference | None:
@@ -290,4 +296,11 @@ def _worst_element(
     shown = where[:1] if case.get("rows") else where  # numbers that belong together are shown so
     if _whole(expected, got):
         return Difference(kind, "", show_value(expected), show_value(got), where, generic)
-    return Difference(kind, count, show_value(e[shown]), show_value(g[shown]), where, generic)
+    return Difference(
+        kind,
+        count,
+        show_value(_as_asked(e, expected)[shown]),
+        show_value(_as_asked(g, expected)[shown]),
+        where,
+        generic,
+    )

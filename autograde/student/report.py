@@ -45,6 +45,9 @@ def describe_inputs(
                 examples.append((f"{name}[{k}]", text))
                 continue
         examples.append((name, show_value(value)))
+    place = difference.where or ()
+    if place and not where and not difference.expected.endswith("]"):
+        examples.append(("place in the answer", str(list(place))))
     return examples
 
 
