@@ -26,14 +26,22 @@ Errors, for every function here: TypeError for what is not a tensor of numbers, 
 another shape or an unknown format. The message says what to write instead.
 """
 
-import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int64, Num, Shaped
 from torch import Tensor
 
 from course_lib._checks import check_boxes, check_format, check_masks
+from course_lib._pairs import (
+    complete_iou,
+    distance_iou,
+    float_type,
+    generalized_iou,
+    iou,
+    right_way_round,
+)
 
 # --- one box at a time --------------------------------------------------------------------------
 
@@ -139,11 +147,6 @@ def box_iou(
         torchvision.ops.box_iou, which also takes leading axes and rotated formats.
     """
     check_format(fmt, "fmt")
-
-    def iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
-        inter, union = _overlap(boxes1, boxes2)  # [N, M] each
-        return inter.div_(_infinite_where_zero(union))
-
     return _for_all_pairs(iou, boxes1, boxes2, fmt)
 
 
@@ -160,16 +163,7 @@ def generalized_box_iou(
     Source: Rezatofighi et al., Generalized Intersection over Union, CVPR 2019, algorithm 1.
         torchvision.ops.generalized_box_iou.
     """
-
-    def giou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
-        inter, union = _overlap(boxes1, boxes2)  # [N, M] each
-        width, height = _enclosing_sides(boxes1, boxes2)  # [N, M] each
-        enclosing = width.mul_(height)
-        # Before the next line turns a union of 0 into infinity.
-        empty_share = (enclosing - union).div_(_infinite_where_zero(enclosing))
-        return inter.div_(_infinite_where_zero(union)).sub_(empty_share)
-
-    return _for_all_pairs(giou, boxes1, boxes2)
+    return _for_all_pairs(generalized_iou, boxes1, boxes2)
 
 
 def distance_box_iou(
@@ -185,13 +179,7 @@ def distance_box_iou(
     Source: Zheng et al., Distance-IoU Loss, AAAI 2020, equations 6 and 7; eps is torchvision's.
         torchvision.ops.distance_box_iou.
     """
-
-    def diou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
-        inter, union = _overlap(boxes1, boxes2)  # [N, M] each
-        iou = inter.div_(_infinite_where_zero(union))
-        return iou.sub_(_centre_distance(boxes1, boxes2, eps))
-
-    return _for_all_pairs(diou, boxes1, boxes2)
+    return _for_all_pairs(partial(distance_iou, eps=eps), boxes1, boxes2)
 
 
 def complete_box_iou(
@@ -209,17 +197,7 @@ def complete_box_iou(
         replaces the 1/(w² + h²) in the gradient of v by 1; we and torchvision keep it, so that
         the gradient is the true one. torchvision.ops.complete_box_iou.
     """
-
-    def ciou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
-        inter, union = _overlap(boxes1, boxes2)  # [N, M] each
-        iou = inter.div_(_infinite_where_zero(union))
-        v = _aspect_angle(boxes1)[:, None] - _aspect_angle(boxes2)  # [N, 1] - [M] -> [N, M]
-        v = v.square_().mul_(4 / math.pi**2)
-        with torch.no_grad():
-            alpha = v / (1 - iou).add_(v).add_(eps)
-        return iou.sub_(_centre_distance(boxes1, boxes2, eps)).sub_(alpha.mul_(v))
-
-    return _for_all_pairs(ciou, boxes1, boxes2)
+    return _for_all_pairs(partial(complete_iou, eps=eps), boxes1, boxes2)
 
 
 # --- masks --------------------------------------------------------------------------------------
@@ -286,82 +264,29 @@ def masks_to_boxes(
     return boxes * rows.amax(1, keepdim=True)  # [N, 4] * [N, 1]: 0 for an empty mask
 
 
-# --- the parts that the comparisons share -------------------------------------------------------
-# A name that ends in _ works in place. It is used on fresh [N, M] matrices only: memory traffic,
-# not arithmetic, is what these functions wait for. Autograd keeps the copies that it needs.
+# --- the parts that the functions above share --------------------------------------------------
 
 
 def _for_all_pairs(
     compare: Callable[[Tensor, Tensor], Tensor], boxes1: Tensor, boxes2: Tensor, fmt: str = "xyxy"
 ) -> Tensor:
-    """`compare` on checked xyxy boxes of one float dtype, without inverted sides: [N, M].
+    """`compare` (one of `_pairs`) on checked boxes, [N, 1, 4] and [M, 4]: [N, M].
 
     On the CPU it gets some rows at a time, about 2**18 pairs: the intermediate matrices then stay
     in the cache, which halves the time of 3,000 x 3,000. A GPU likes one large matrix better.
     """
     check_boxes(boxes1, "boxes1")
     check_boxes(boxes2, "boxes2", "[M, 4]")
-    both = torch.promote_types(boxes1.dtype, boxes2.dtype)
-    dtype = both if both == torch.float64 else torch.float32
+    dtype = float_type(boxes1, boxes2)
 
     def prepare(boxes: Tensor) -> Tensor:
-        start, end = box_convert(boxes.to(dtype), fmt, "xyxy").split(2, dim=1)  # [N, 2] each
-        return torch.cat((start, torch.maximum(start, end)), dim=1)  # [N, 4]
+        return right_way_round(box_convert(boxes.to(dtype), fmt, "xyxy"))
 
-    boxes1, boxes2 = prepare(boxes1), prepare(boxes2)
+    boxes1, boxes2 = prepare(boxes1)[:, None], prepare(boxes2)  # [N, 1, 4], [M, 4]
     if boxes1.device.type != "cpu" or len(boxes1) * len(boxes2) <= 2**18:
         return compare(boxes1, boxes2)
     blocks = boxes1.split(max(1, 2**18 // len(boxes2)))
     return torch.cat([compare(block, boxes2) for block in blocks])  # [N, M]
-
-
-def _overlap(boxes1: Tensor, boxes2: Tensor) -> tuple[Tensor, Tensor]:
-    """Area of the intersection and of the union of all pairs, [N, M] each."""
-    left1, top1, right1, bottom1 = boxes1[:, None].unbind(-1)  # [N, 1] each
-    left2, top2, right2, bottom2 = boxes2.unbind(-1)  # [M] each
-    # x and y apart, so that every matrix is [N, M] and lies in one piece. The clamp matters: boxes
-    # that are apart on both axes have two negative sides, and their product is positive.
-    width = torch.minimum(right1, right2).sub_(torch.maximum(left1, left2)).clamp_(min=0)
-    height = torch.minimum(bottom1, bottom2).sub_(torch.maximum(top1, top2)).clamp_(min=0)
-    inter = width.mul_(height)
-    area1 = (right1 - left1) * (bottom1 - top1)  # [N, 1]
-    area2 = (right2 - left2) * (bottom2 - top2)  # [M]
-    return inter, (area1 + area2).sub_(inter)
-
-
-def _enclosing_sides(boxes1: Tensor, boxes2: Tensor) -> tuple[Tensor, Tensor]:
-    """Width and height of the smallest box around each pair, [N, M] each."""
-    left1, top1, right1, bottom1 = boxes1[:, None].unbind(-1)  # [N, 1] each
-    left2, top2, right2, bottom2 = boxes2.unbind(-1)  # [M] each
-    width = torch.maximum(right1, right2).sub_(torch.minimum(left1, left2))
-    height = torch.maximum(bottom1, bottom2).sub_(torch.minimum(top1, top2))
-    return width, height
-
-
-def _centre_distance(boxes1: Tensor, boxes2: Tensor, eps: float) -> Tensor:
-    """ρ² / (c² + eps) of all pairs, [N, M]: 0 for equal centres, below 1 for any."""
-    cx1, cy1 = ((boxes1[:, None, :2] + boxes1[:, None, 2:]) / 2).unbind(-1)  # [N, 1] each
-    cx2, cy2 = ((boxes2[:, :2] + boxes2[:, 2:]) / 2).unbind(-1)  # [M] each
-    distance2 = (cx1 - cx2).square_().add_((cy1 - cy2).square_())  # [N, M]
-    width, height = _enclosing_sides(boxes1, boxes2)  # [N, M] each
-    diagonal2 = width.square_().add_(height.square_()).add_(eps)
-    return distance2.div_(diagonal2)
-
-
-def _aspect_angle(boxes: Tensor) -> Tensor:
-    """atan(w / h) of each box, [N, 4] to [N], with a finite gradient where h is 0."""
-    width, height = (boxes[:, 2:] - boxes[:, :2]).unbind(-1)  # [N] each
-    # Of a point, w / h is 0 / 0. atan2 answers 0 there, and PyTorch makes its gradient 0 as well.
-    return torch.atan2(width, height)
-
-
-def _infinite_where_zero(matrix: Tensor) -> Tensor:
-    """The fresh `matrix`, changed in place so that 0 divided by its zeros is 0.
-
-    x / inf and its two gradients, 1 / inf and x / inf², are all 0. A small number in place of
-    infinity would do for the value only: the gradient 1 / small overflows.
-    """
-    return matrix.masked_fill_(matrix == 0, math.inf)
 
 
 def _widen(boxes: Tensor) -> Tensor:

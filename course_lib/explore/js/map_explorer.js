@@ -23,6 +23,7 @@ export function mapExplorer(onChange = () => {}) {
   const iou = slider({ label: "IoU threshold", name: "IoU", min: 0.05, max: 0.95, step: 0.05, marks: [[0.5, "0.5"], [0.75, "0.75"], [0.95, "0.95"]], text: (v) => short(v) }, turn("iou"));
   const rule = choice({ label: "Average by", options: RULES }, turn("rule"));
   const view = sceneView(), plot = curvePlot(({ chosen }) => onChange({ score: scoreAt(chosen) })), counts = readout(), averages = readout();
+  const all = html("h3", {}, "In all pictures together");
   const legend = html("p", { class: "odx-note" }), story = html("p", { class: "odx-verdict" });
   const live = announcer();
   let points = [];
@@ -33,11 +34,11 @@ export function mapExplorer(onChange = () => {}) {
     html(
       "div", { class: "odx-columns" },
       html("div", {}, picture.node, view.node, legend),
-      html("div", {}, score.node, iou.node, counts.node),
+      html("div", {}, score.node, iou.node, all, counts.node),
     ),
     html(
       "div", { class: "odx-columns odx-panels" },
-      html("div", {}, html("h3", {}, "All pictures: drag along the curve"), plot.node),
+      html("div", {}, html("h3", {}, "The curve of all pictures: drag along it"), plot.node),
       html("div", {}, rule.node, averages.node, story),
     ),
     live.node,
@@ -90,11 +91,11 @@ export function mapExplorer(onChange = () => {}) {
       y: { label: "precision", min: 0, max: 1.02, ticks: [0, 0.2, 0.4, 0.6, 0.8, 1] },
       curves: [
         { x: RECALLS, y: top, color: "anchor", width: 2, dash: "6 4", fill: kind === "all" ? 0.18 : 0 },
-        { x: points.map((p) => p.recall), y: points.map((p) => p.precision), color: "prediction", width: 2 },
+        { x: points.map((p) => p.recall), y: points.map((p) => p.precision), color: "prediction", width: 2.5 },
       ],
       points: [
-        ...marks.map((r) => ({ x: r, y: envelope(points, r), color: "anchor", size: kind === "11" ? 4.5 : 2.2 })),
-        ...(here ? [{ x: here.recall, y: here.precision, color: "ink", shape: "ring", name: `score ≥ ${short(lowest)}` }] : []),
+        ...marks.map((r) => ({ x: r, y: envelope(points, r), color: "anchor", size: kind === "11" ? 4.5 : 1.4 })),
+        ...(here ? [{ x: here.recall, y: here.precision, color: "ink", shape: "ring" }] : []),
       ],
       choosable: true,
       label: `Precision against recall at IoU ${short(least)}: now precision ${written(precision)}, recall ${written(recall)}.`,
