@@ -15,7 +15,7 @@
 #
 # Show a detector one sheep, and it says *sheep* half a dozen times, each time with a slightly different box. All of them are more or less right. You want one.
 #
-# Choosing it sounds easy: keep the best, throw away what overlaps it. Nearly every detector ends with this step, **non-maximum suppression**, NMS. In this lesson you build it, make it fast, and find the flock of sheep for which it must fail.
+# Keep the best, throw away what overlaps it: nearly every detector ends with this step, **non-maximum suppression**, NMS. You build it, make it fast, and find the flock of sheep for which it must fail.
 #
 # **After this lesson you can**
 #
@@ -25,7 +25,7 @@
 # - rescue an object that stands close to another one with Soft-NMS, and say when even that fails;
 # - let the dropped boxes vote on where the kept ones should be.
 #
-# You need lesson 01 (IoU). Take 90 minutes.
+# You need lesson 01 (IoU), and about an hour and a half.
 
 # %% [markdown]
 # **How to work.** Run the cells from the top (Shift+Enter). Where a function says `raise NotImplementedError`, it is your turn. The check below it tells you at once what is wrong and why. `hint("nms")` opens a hint, once more opens the next. From lesson 01 you have `box_iou(boxes1, boxes2)`: here it is imported, use it wherever you like.
@@ -50,7 +50,7 @@ from autograde import check, hint
 from course_lib import draw
 from course_lib import suppression as library
 from course_lib.boxes import box_iou
-from course_lib.data import crowded_scene, evaluation_set, raw_detections
+from course_lib.data import crowded_scene, raw_detections
 from course_lib.explore import nms_explorer
 
 flock = crowded_scene()  # a picture, and the true boxes of all that is in it
@@ -79,20 +79,23 @@ draw.show(
 # %% [markdown]
 # In the explorer below the detector's boxes are orange, those that were taken are orange-red, the true ones dashed and blue. Guess first, then look:
 #
-# 1. It opens at the end of greedy NMS. One object was lost. Which one? Press **to the start**, then **one step** until you see it being struck out. Which box did it?
+# 1. It opens at the end of greedy NMS. One object was lost. Which one? Press **to the start**, then **one step** until you see it struck out. Which box did it?
 # 2. Raise the **IoU threshold** until the lost one is back, and then a little more. How much room is there between *one is lost* and *some are said twice*?
-# 3. Set the threshold back to 0.5 and choose **Soft, Gaussian**. Before you do: at the step you found in 1, what should happen to the lost object's score instead?
+# 3. Set the threshold back to 0.5 and choose **Soft, Gaussian**. Before you do: at the step you found in 1, what should happen to the lost object's boxes instead?
 # 4. Stay there and lower **the lowest score that counts**. What are the boxes that appear?
 
 # %%
 nms_explorer()
 
 # %% [markdown]
-# (Number 2: hardly any, and in another picture it lies elsewhere. Two of the sheep overlap more than some duplicates do. Number 4: duplicates. They are never thrown away now, only sent to the end of the queue. Keep both in mind.)
+# 1. The black sheep in the middle. The best box of the white one in front of it, score 0.87, strikes out all of its boxes in step 2.
+# 2. Hardly any, and in another picture it lies elsewhere. Two of the sheep overlap more than some duplicates do.
+# 3. They should only lose score. The best that is left of the black sheep has 0.35 instead of 0.70, and is still there.
+# 4. Duplicates. They are never thrown away now, only sent to the end of the queue.
 #
 # ## Why does a detector repeat itself?
 #
-# It looks at thousands of places, close together, and asks of each: is there something here? Places next to each other see nearly the same pixels, so they give nearly the same answer. The scores form a **hill** around each object, and everything above the score threshold is reported.
+# It looks at thousands of places, close together. Neighbouring places see nearly the same pixels, so they give nearly the same answer. The scores form a **hill** around each object, and everything above the score threshold is reported.
 
 # %%
 sheep = torch.tensor([[70.0, 194.0, 137.0, 250.0]])
@@ -126,48 +129,54 @@ draw.show(
 
 # %%
 example = torch.tensor([
-    [6.0, 0.0, 26.0, 20.0],
+    [4.0, 2.0, 24.0, 22.0],
     [0.0, 0.0, 20.0, 20.0],
-    [12.0, 0.0, 32.0, 20.0],
-    [40.0, 0.0, 60.0, 20.0],
+    [8.0, 4.0, 28.0, 24.0],
+    [40.0, 2.0, 60.0, 22.0],
 ])
 example_scores = torch.tensor([0.8, 0.9, 0.7, 0.6])
-fig, axes = plt.subplots(1, 4, figsize=(11, 2.1), layout="constrained")
-names = [f"{k}: {s:.1f}" for k, s in enumerate(example_scores)]
-draw.draw_boxes(None, example, names, colors=draw.ANCHOR, ax=axes[0], title="four boxes")
-colours = [draw.ANCHOR] * 4
-for ax, step in zip(axes[1:], library.nms_steps(example, example_scores, 0.5)):
-    colours[step.kept] = draw.PREDICTION
+fig, axes = plt.subplots(1, 4, figsize=(11, 2.4), layout="constrained")
+titles, states = ["four boxes, all waiting"], [[draw.ANCHOR] * 4]
+for step in library.nms_steps(example, example_scores, 0.5):
+    now = list(states[-1])
+    now[step.kept] = draw.PREDICTION
     for k in step.suppressed:
-        colours[k] = draw.IGNORED
+        now[k] = draw.IGNORED
     dropped = ", ".join(map(str, step.suppressed)) or "nothing"
-    ax.set_title(f"keep {step.kept}, drop {dropped}")
-    draw.draw_boxes(None, example, [str(k) for k in range(4)], colors=colours, ax=ax)
-for ax in axes:
-    ax.set(xticks=[], yticks=[], ylim=(27, -9), xlim=(-5, 65))
+    titles.append(f"keep {step.kept}, drop {dropped}")
+    states.append(now)
+widths = {draw.IGNORED: 1, draw.ANCHOR: 2, draw.PREDICTION: 3.5}
+for ax, title, state in zip(axes, titles, states):
+    for colour, width in widths.items():  # dropped first, kept last, on top of the others
+        rows = [k for k in range(4) if state[k] == colour]
+        names = [f"{k}: {example_scores[k]:.1f}" for k in rows]
+        draw.draw_boxes(None, example[rows], names, colors=colour, ax=ax, linewidth=width)
+    ax.set(xticks=[], yticks=[], ylim=(29, -9), xlim=(-5, 65), title=title)
 draw.show(
     fig,
-    "Greedy NMS at threshold 0.5, step by step. Orange: waiting. Orange-red: kept. Grey: dropped.",
-    "Four boxes with scores. Box 1 is kept and drops box 0; then box 2 is kept, then box 3.",
+    "Greedy NMS at threshold 0.5. Orange: waiting. Thick orange-red: kept. Thin grey: dropped.",
+    "Four boxes with scores, in four pictures. Box 1 is kept and drops box 0; then box 2 is kept, "
+    "then box 3.",
 )
 
 # %% [markdown]
 # ### Exercise 1 · `nms`
 #
-# **By hand first**, with the four boxes above. Boxes 0 and 1 share a strip 14 wide: IoU = 14/26 ≈ 0.54. So do 0 and 2. Boxes 1 and 2 share 8: IoU = 8/32 = 0.25.
+# **By hand first**, with the four boxes above. Each is 20 × 20. Boxes 0 and 1 share 16 × 18 = 288, so their IoU is 288/(400 + 400 − 288) ≈ 0.56. So is that of 0 and 2. Boxes 1 and 2 share 12 × 16 = 192: IoU = 192/608 ≈ 0.32.
 #
 # | step | best box left | drops | left over |
 # |---|---|---|---|
-# | 1 | 1 (0.9) | 0, since 0.54 > 0.5 | 2, 3 |
+# | 1 | 1 (0.9) | 0, since 0.56 > 0.5 | 2, 3 |
 # | 2 | 2 (0.7) | nothing | 3 |
 # | 3 | 3 (0.6) | nothing | none |
 #
 # The answer is `[1, 2, 3]`: **indices into the input, best score first**. Look at box 2 again. Box 0 is better and overlaps it, but box 0 was gone before its turn came. A dropped box drops nobody.
 #
-# Two rules for the borderline:
+# Three rules for the borderline:
 #
 # - **more than** the threshold is strict: an IoU of exactly 0.5 at a threshold of 0.5 drops nothing;
-# - of two equal scores the box that comes first in the input counts as better. `argsort(descending=True, stable=True)` sees to it; without `stable` anything can happen.
+# - of two equal scores the box that comes first in the input counts as better. `argsort(descending=True, stable=True)` sees to it; without `stable` anything can happen;
+# - a score of 0 is a score like any other.
 
 # %% solve="nms"
 def nms(boxes, scores, iou_threshold):
@@ -190,18 +199,13 @@ check("nms", nms)
 # Your function, on the flock:
 
 # %%
-keep = nms(said["boxes"], said["scores"], 0.5)
-fig, axes = plt.subplots(1, 2, figsize=(10, 3.7), layout="constrained")
-draw.draw_boxes(
-    flock.image, said["boxes"], colors=draw.ANCHOR, ax=axes[0], title="before", linewidth=0.8
-)
-draw.draw_boxes(
-    flock.image, said["boxes"][keep], colors=draw.PREDICTION, ax=axes[1], title="after"
-)
+keep = torch.as_tensor(nms(said["boxes"], said["scores"], 0.5), dtype=torch.int64)
+fig, ax = plt.subplots(figsize=(6, 3.9), layout="constrained")
+draw.draw_boxes(flock.image, said["boxes"][keep], colors=draw.PREDICTION, ax=ax)
 draw.show(
     fig,
     f"{len(said['boxes'])} boxes before, {len(keep)} after your NMS, for {len(flock.boxes)} objects.",
-    flock.alt + " Many boxes before suppression, about one for each object after it.",
+    flock.alt + " After suppression about one box for each object.",
 )
 
 # %% [markdown]
@@ -266,12 +270,14 @@ draw.show(
 #
 # **By hand first.** Three boxes in one place, scores 0.9, 0.8, 0.7, classes 1, 0, 1. The first drops the third, which has its class. The second has nobody of its class: it stays. Answer: `[0, 1]`, **by decreasing score, whatever the class**.
 #
-# The offset of class $k$ is $k$ times the span. How large must the span be? There are two traps, and well-known code has stepped into both:
+# Of equal scores in *different* classes either may come first.
 #
-# - **Negative coordinates.** The largest coordinate is not enough where boxes reach over the left or upper edge. It is max − min, and a bit.
-# - **Large class numbers.** float32 has 24 binary digits. At an offset of 300,000,000 neighbouring float32 numbers are 32 pixels apart, and your boxes are rounded away. Go to `.double()` first: 53 digits.
+# With the trick, class $k$ moves by $k$ times the span. Well-known code has stepped into both of its traps:
 #
-# Loop or trick, both get full points. Your own `nms` is welcome inside.
+# - **How large is the span?** The largest coordinate is not enough where boxes reach over the left or upper edge, and a fixed 10,000 is not enough on a map. It must be at least max − min + 1.
+# - **Large class numbers.** float32 has 24 binary digits. Near 300,000,000 neighbouring float32 numbers are 32 pixels apart, and your boxes are rounded away. Go to `.double()` first: 53 digits.
+#
+# With a loop there are no traps; class numbers may have gaps, so go through `idxs.unique()`. Both ways get full points, and your own `nms` is welcome inside.
 
 # %% solve="batched_nms"
 def batched_nms(boxes, scores, idxs, iou_threshold):
@@ -289,48 +295,37 @@ check("batched_nms", batched_nms)
 
 # %%
 keep = batched_nms(portrait, portrait_scores, portrait_classes, 0.5)
-fig, ax = plt.subplots(figsize=(4.4, 4.2), layout="constrained")
-draw.draw_boxes(
-    data.astronaut(),
-    portrait[keep],
-    portrait_classes[keep],
-    portrait_scores[keep],
-    class_names=kinds,
-    ax=ax,
-)
-draw.show(
-    fig,
-    "Your batched NMS: one person, one space suit, one helmet.",
-    "A portrait of an astronaut with one box each for person, space suit and helmet.",
-)
+for k in torch.as_tensor(keep, dtype=torch.int64):
+    print(f"{portrait_scores[k]:.2f}  {kinds[portrait_classes[k]]}")
 
 # %% [markdown]
 # ## The same choice without a loop over boxes
 #
-# Your `nms` takes one box after the other: 5,000 kept boxes are 5,000 rounds. A graphics card, which could do thousands of things at once, does one thing and waits. Can all boxes be judged **at the same time**?
+# Your `nms` takes one box after the other: 5,000 kept boxes are 5,000 rounds, and a graphics card, which could do thousands of things at once, waits. Can all boxes be judged **at the same time**?
 #
-# Sort the boxes, best first, and make the table of who overlaps whom. Only the part above the diagonal matters: the better box may drop the worse one, never the other way.
+# Sort the boxes, best first, and make the table of who overlaps whom. Read it as **row drops column**. Only the part above the diagonal matters: there the row's box is the better one.
 
 # %%
 five = torch.tensor([
     [0.0, 0.0, 20.0, 20.0],
-    [6.0, 0.0, 26.0, 20.0],
-    [12.0, 0.0, 32.0, 20.0],
-    [18.0, 0.0, 38.0, 20.0],
-    [0.0, 6.0, 20.0, 26.0],
+    [5.0, 1.0, 25.0, 21.0],
+    [10.0, 2.0, 30.0, 22.0],
+    [15.0, 3.0, 35.0, 23.0],
+    [-1.0, 5.0, 19.0, 25.0],
 ])
 overlaps = box_iou(five, five) > 0.5
 letters = list("ABCDE")
 fig, axes = plt.subplots(1, 2, figsize=(8, 2.9), layout="constrained", width_ratios=[1.3, 1])
 draw.draw_boxes(None, five, letters, colors=list(draw.PALETTE[:1] + draw.PALETTE[4:8]), ax=axes[0])
-axes[1].imshow(overlaps.triu(1), cmap="Blues", vmax=1.6)
+axes[1].imshow(overlaps.triu(1).numpy(), cmap="Blues", vmax=1.6)
 axes[1].set(xticks=range(5), xticklabels=letters, yticks=range(5), yticklabels=letters)
-axes[1].set(xlabel="may be dropped", ylabel="by")
+axes[1].set(ylabel="this box …", xlabel="… may drop this one", title="row drops column")
 for i, j in overlaps.triu(1).nonzero().tolist():
     axes[1].text(j, i, f"{box_iou(five, five)[i, j]:.2f}", ha="center", va="center", fontsize=9)
 draw.show(
     fig,
-    "Five boxes, A the best and E the worst. The table: who could drop whom, with an IoU over 0.5.",
+    "Five boxes, A the best and E the worst. The table holds each IoU over 0.5: the row's box may "
+    "drop the column's, and never the other way.",
     "Boxes A, B, C and D in a row, each over the next, and E below A. "
     "The table has entries for A over B, B over C, C over D and A over E.",
 )
@@ -346,17 +341,17 @@ draw.show(
 # | round 3 | stays | – | stays | – | – |
 # | round 4 | stays | – | stays | – | – |
 #
-# In round 1 everyone with a better neighbour goes. In round 2 C comes back: B, who dropped it, is gone. So does D, but too early: C is back, and in round 3 drops it for good. Round 4 changes nothing. **The answer has settled.**
+# In round 1 everyone with a better neighbour goes. In round 2 each box asks who was kept in round 1: only A. So B and E stay away, and C and D come back. In round 3 C is there to be asked, and D goes for good. Round 4 changes nothing. **The answer has settled.**
 #
-# Why is it right? A has no better box: right from the start. The second box needs only the first: right after round 1. The third needs the first two: right after round 2. So after at most N rounds all are right, and they do exactly what greedy NMS does. In pictures of real scenes chains are short, and a handful of rounds is enough for thousands of boxes. (The idea is known as Cluster-NMS, Zheng et al., 2021.)
+# Why is it right? A has no better box: right from the start. The second box needs only the first: right after round 1. The third needs the first two: right after round 2. So after at most N rounds all are right, and it is exactly greedy NMS. In real scenes chains are short: a handful of rounds is enough for thousands of boxes. (The idea is known as Cluster-NMS, Zheng et al., 2021.)
 #
 # ### Exercise 3 · `settle`
 #
-# **By hand first**: check the table above with the picture. Then do a chain of four, A–B, B–C, C–D: which stay, and after how many rounds?
+# **By hand first.** Four boxes in a chain: A overlaps B, B overlaps C, C overlaps D. Write down the rounds, then read on. (Round 1: A. Round 2: A, C, D. Round 3: A, C. Round 4 changes nothing, and that is how you know: A and C stay.)
 #
-# You get `overlaps`, boolean [N, N], boxes sorted best first. It comes straight from `box_iou(b, b) > t`: both halves filled, and True on the diagonal, since every box overlaps itself. You need a part of it only: `triu(1)`.
+# You get `overlaps`, boolean [N, N], boxes sorted best first. It comes straight from `box_iou(b, b) > t`: both halves filled, and True on the diagonal, since every box overlaps itself. You need a part of it only: `triu(1)`. Return True and False, one for each box. For tensors of them *not* is `~` and *and* is `&`.
 #
-# N rounds are always enough, so `for _ in range(len(overlaps))` with a `break` can never run forever. A `while True` with one slip can.
+# N rounds are always enough, the last one included that changes nothing. So `for _ in range(len(overlaps))` with a `break` can never run forever. A `while True` with one slip can.
 
 # %% solve="settle"
 def settle(overlaps):
@@ -382,7 +377,7 @@ check("settle", settle)
 def nms_by_settling(boxes, scores, iou_threshold):
     order = scores.argsort(descending=True, stable=True)
     overlaps = box_iou(boxes[order], boxes[order]) > iou_threshold
-    return order[settle(overlaps)]
+    return order[torch.as_tensor(settle(overlaps))]
 
 
 def some_boxes(count, size, device="cpu"):
@@ -390,22 +385,11 @@ def some_boxes(count, size, device="cpu"):
     return torch.cat([corner, corner + 20 + torch.rand(count, 2, device=device) * 60], dim=1)
 
 
-def seconds(function, *inputs):
-    function(*inputs)  # the first call warms up
-    started = time.perf_counter()
-    kept = function(*inputs)
-    len(kept.tolist())  # waits for the GPU to finish
-    return time.perf_counter() - started
-
-
 torch.manual_seed(0)
 two_thousand, their_scores = some_boxes(2000, 1000), torch.rand(2000)
-loop = nms(two_thousand, their_scores, 0.5)
+loop = torch.as_tensor(nms(two_thousand, their_scores, 0.5), dtype=torch.int64)
 settled = nms_by_settling(two_thousand, their_scores, 0.5)
-loop_seconds = seconds(nms, two_thousand, their_scores, 0.5)
-settling_seconds = seconds(nms_by_settling, two_thousand, their_scores, 0.5)
 print(f"the same {len(loop):,} of 2,000 boxes: {torch.equal(loop, settled)}")
-print(f"loop {loop_seconds * 1000:.0f} ms, settling {settling_seconds * 1000:.0f} ms")
 
 # %% [markdown]
 # ## The awkward pair
@@ -421,21 +405,30 @@ closer = {
     "xlim": (pair[:, 0].min() - 25, pair[:, 2].max() + 25),
     "ylim": (pair[:, 3].max() + 20, pair[:, 1].min() - 25),
 }
-choices = {t: nms(said["boxes"], said["scores"], t) for t in (0.5, 0.75)}
-fig, axes = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+choices = {t: torch.as_tensor(nms(said["boxes"], said["scores"], t)).long() for t in (0.5, 0.75)}
+fig, axes = plt.subplots(
+    1, 3, figsize=(11, 3.2), layout="constrained", width_ratios=[1, 1, 1.35]
+)
 draw.draw_boxes(flock.image, pair, colors=draw.TRUTH, ax=axes[0])
 axes[0].set(title=f"two sheep, IoU {between.max():.2f}", **closer)
-for ax, (threshold, keep) in zip(axes[1:], choices.items()):
-    here = keep[near[keep]]
-    draw.draw_boxes(
-        flock.image, said["boxes"][here], scores=said["scores"][here], colors=draw.PREDICTION, ax=ax
-    )
-    ax.set(title=f"your NMS at {threshold}: {len(keep)} boxes in all", **closer)
+here = choices[0.5][near[choices[0.5]]]
+draw.draw_boxes(
+    flock.image,
+    said["boxes"][here],
+    scores=said["scores"][here],
+    colors=draw.PREDICTION,
+    ax=axes[1],
+)
+axes[1].set(title="your NMS at 0.5", **closer)
+all_of_them = said["boxes"][choices[0.75]]
+draw.draw_boxes(flock.image, all_of_them, colors=draw.PREDICTION, ax=axes[2], linewidth=0.8)
+axes[2].set(title=f"your NMS at 0.75: {len(all_of_them)} boxes")
 draw.show(
     fig,
     f"Two objects. At 0.5 one of them is lost. At 0.75 both are there, but the whole flock of "
-    f"{len(flock.boxes)} now has {len(choices[0.75])} boxes: duplicates everywhere.",
-    "A white sheep in front of a black one. One box around them after NMS at 0.5, more at 0.75.",
+    f"{len(flock.boxes)} now has {len(all_of_them)} boxes: duplicates everywhere.",
+    "A white sheep in front of a black one; a box around the white one only, after NMS at 0.5; and "
+    "the whole flock after NMS at 0.75, with two or more boxes on most sheep.",
 )
 
 # %% [markdown]
@@ -521,7 +514,8 @@ check("soft_nms", soft_nms)
 # The awkward pair again, and the whole flock, with your function:
 
 # %%
-keep, scores_now = soft_nms(said["boxes"], said["scores"], 0.5, 0.5, 0.3, "gaussian")
+taken = soft_nms(said["boxes"], said["scores"], 0.5, 0.5, 0.3, "gaussian")
+keep, scores_now = torch.as_tensor(taken[0]).long(), torch.as_tensor(taken[1])
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained", width_ratios=[1.45, 1])
 draw.draw_boxes(flock.image, said["boxes"][keep], colors=draw.PREDICTION, ax=axes[0])
 axes[0].set_title(f"your Soft-NMS: {len(keep)} boxes, {len(flock.boxes)} objects")
@@ -536,35 +530,21 @@ draw.draw_boxes(
 axes[1].set(title="the pair, with the scores now", **closer)
 draw.show(
     fig,
-    "The black sheep is back. It has paid for standing close, but it is still over 0.3.",
+    "The black sheep is back. It has paid for standing close, but it is still over 0.3. (Linear at "
+    "0.5 loses it again: of 0.70 it leaves 1 − 0.59, and 0.29 is too little.)",
     flock.alt + " One box for each object, the black sheep included.",
 )
 
 # %% [markdown]
 # ## What the dropped boxes know
 #
-# NMS keeps the box with the best *score*. Is it the best *box*? The score says how sure the detector is that there is a sheep, not how well the box fits. The dropped boxes have looked at the same sheep, and each erred in its own way. So let them vote: the mean of many guesses is better than most of them.
+# NMS keeps the box with the best *score*: the detector is sure that there is a sheep, which is not to say that the box fits well. The dropped boxes have looked at the same sheep, and each erred in its own way. So let them vote: the mean of many guesses is better than most of them.
 #
 # **Softer-NMS** (He et al., 2019) does this. Each kept box $b$ moves to a weighted mean of all boxes $b_i$ around it:
 #
 # $$\hat b = \frac{\sum_i w_i\, b_i}{\sum_i w_i}, \qquad w_i = s_i \cdot e^{-(1 - \text{IoU}(b_i, b))^2 / \sigma_t}$$
 #
-# Who votes: the boxes with an IoU over a threshold, and $b$ itself. Who counts more: the sure ones ($s_i$) and the near ones. (The paper's network also predicts how uncertain each side of a box is, and takes 1/variance for $s_i$. Hence the name, *variance voting*. We make do with the score.)
-
-# %%
-x = torch.linspace(0, 1, 201)
-fig, ax = plt.subplots(figsize=(5.4, 2.4), layout="constrained")
-for sigma_t, style in [(0.2, ":"), (0.1, "--"), (0.02, "-")]:
-    closeness = torch.exp(-((1 - x) ** 2) / sigma_t)
-    ax.plot(x, closeness, style, color=draw.OVERLAP, lw=2.5, label=f"σ = {sigma_t}")
-ax.set(xlabel="IoU with the kept box", ylabel="closeness")
-ax.legend(frameon=False)
-draw.show(
-    fig,
-    "How near a box lies, as its vote counts it (σ = 0.02 is the paper's). These curves rise where "
-    "those of Soft-NMS fall: there a near box is a rival, here it is a witness.",
-    "Three rising curves that reach 1 at IoU 1; the smaller σ, the later they rise.",
-)
+# Who votes: the boxes with an IoU over a threshold, and $b$ itself. Who counts more: the sure ones ($s_i$) and the near ones. In Soft-NMS a near box is a rival and loses; here it is a witness, and its factor *rises* to 1 at IoU 1. (The paper has $\sigma_t$ = 0.02, and in place of $s_i$ 1/variance, as its network predicts it: hence *variance voting*.)
 
 # %% [markdown]
 # ### Exercise 5 · `weighted_boxes`
@@ -575,7 +555,7 @@ draw.show(
 # - the other's: 0.6 · exp(−0.4²/0.2) = 0.6 · exp(−0.8) ≈ 0.6 · 0.449 ≈ 0.270;
 # - so x1 = (0.9 · 0 + 0.270 · 5)/(0.9 + 0.270) ≈ 1.15, and the box becomes (1.15, 0, 21.15, 20).
 #
-# `keep` holds indices into `boxes`. **All** boxes vote, dropped ones too, if their IoU with the kept box is more than the threshold. A kept box always votes for itself, even if the threshold is 1. Row n of the answer belongs to `keep[n]`.
+# **All** boxes vote, dropped and kept ones, if their IoU with the kept box is more than the threshold. A kept box always has its own vote, even at a threshold of 1. Return one tensor, [kept, 4]: row n belongs to the box `keep[n]`.
 
 # %% solve="weighted_boxes"
 def weighted_boxes(boxes, keep, scores, iou_threshold, sigma_t):
@@ -592,12 +572,12 @@ def weighted_boxes(boxes, keep, scores, iou_threshold, sigma_t):
 check("weighted_boxes", weighted_boxes)
 
 # %% [markdown]
-# Does it help? You know where everything in the flock really is, so measure: the IoU of each box with the object that it fits best, before and after the vote.
+# Does it help? Measure the IoU of each box with the object that it fits best, before and after the vote.
 
 # %%
 keep = library.nms(said["boxes"], said["scores"], 0.5)
 before = said["boxes"][keep]
-after = weighted_boxes(said["boxes"], keep, said["scores"], 0.5, 0.1)
+after = torch.as_tensor(weighted_boxes(said["boxes"], keep, said["scores"], 0.5, 0.1))
 fit_before = box_iou(before, flock.boxes).max(dim=1).values
 fit_after = box_iou(after, flock.boxes).max(dim=1).values
 real = fit_before > 0.5
@@ -625,13 +605,14 @@ draw.show(
     f"{better} of {int(real.sum())} boxes get better. On the left: voters grey, the kept box "
     "orange-red, where the vote puts it green, the truth blue.",
     "One object with its voters, the box before, after, and the truth; "
-    "and a scatter plot of IoU before and after, most points above the diagonal.",
+    f"and a scatter plot of IoU before and after: {better} of {int(real.sum())} points lie above the "
+    "diagonal.",
 )
 
 # %% [markdown]
 # ## Break it
 #
-# **Every setting is a compromise.** Below, each kept box stands for the object that it fits best, if its IoU with it is at least 0.5. Objects that have a box are found; boxes beyond that are extra. Predict the two curves on the left before you run the cell: what happens to each as the threshold rises?
+# **Every setting is a compromise.** An object is found if a kept box has an IoU of at least 0.5 with it; boxes beyond that are extra. What happens to the two numbers as the threshold rises? Guess, then run the cell.
 
 # %%
 def found_and_extra(boxes):
@@ -662,35 +643,42 @@ for ax, settings, runs, title in [
 axes[0].legend(frameon=False, loc=(0.03, 0.3))
 draw.show(
     fig,
-    "The good settings are green, where there are any: all found, nothing twice. Left of them "
-    "objects are lost, right of them things are said twice. In the next picture they lie elsewhere.",
+    "Green: all found, nothing twice. Left of it objects are lost, right of it things are said "
+    f"twice. σ = {max(good):.1f}, which you used all along, is the last good one. In the next picture the "
+    "good settings lie elsewhere, if there are any.",
     "Two plots of objects found and extra boxes, over the IoU threshold and over σ. "
     "Both numbers rise with either setting.",
 )
 
 # %% [markdown]
-# **Soft-NMS has its limit, too.** Let two objects of score 0.9 and 0.85 come closer and closer. What is left of the second score?
+# **Soft-NMS has its limit, too.** The best box left of the black sheep had score 0.70, and an IoU of 0.59 with the white one's. What if the two stood closer?
 
 # %%
+taken, _ = library.soft_nms(said["boxes"], said["scores"], 0.5, 0.5, 0.3)
+white, black = taken[near[taken]]  # the two boxes about the pair that stay
+score = said["scores"][black]
+their_iou = box_iou(said["boxes"][white][None], said["boxes"][black][None])[0, 0]
 x = torch.linspace(0, 1, 201)
-left = 0.85 * torch.exp(-(x**2) / 0.5)
-limit = x[left >= 0.3].max().item()
+left = score * torch.exp(-(x**2) / 0.5)
+limit = (0.5 * torch.log(score / 0.3)).sqrt().item()
 fig, ax = plt.subplots(figsize=(6, 2.6), layout="constrained")
 ax.plot(x, left, color=draw.PREDICTION, lw=2.5)
 ax.axhline(0.3, color="0.6", lw=1, ls="--")
 ax.axvspan(limit, 1, color=draw.IGNORED, alpha=0.25, lw=0)
-ax.plot(0.64, 0.85 * torch.exp(torch.tensor(-(0.64**2) / 0.5)), "o", color=draw.TRUTH, ms=8)
-ax.text(0.62, 0.48, "the awkward pair", fontsize=9)
-ax.set(xlabel="IoU of the two objects", ylabel="second object's score", ylim=(0, 1))
+ax.plot(their_iou, score * torch.exp(-(their_iou**2) / 0.5), "o", color=draw.TRUTH, ms=8)
+ax.text(their_iou - 0.03, 0.2, "the black sheep", ha="right", fontsize=9)
+ax.text((1 + limit) / 2, 0.6, "lost", ha="center", fontsize=9)
+ax.set(xlabel="IoU with the box that was taken", ylabel="what is left of the score", ylim=(0, 0.8))
 draw.show(
     fig,
-    f"Beyond IoU {limit:.2f} the second object falls below 0.3 and is lost all the same. "
+    f"It was close: beyond IoU {limit:.2f} the black sheep would be lost all the same. "
     "A lower score threshold would save it, and with it the duplicates.",
-    "A falling curve with a line at 0.3 and a grey area where the curve is below it.",
+    "A falling curve with a line at 0.3 and a grey area where the curve is below it. "
+    "A dot for the black sheep lies just above the line.",
 )
 
 # %% [markdown]
-# Soft-NMS does not know either whether two boxes mean one object or two. It **puts off the decision**: likely duplicates go to the end of the queue, and whoever uses the list decides how far down to read. That is a good deal where results are ranked anyway, as in the next lesson.
+# Soft-NMS does not know either whether two boxes mean one object or two. It **puts off the decision**: likely duplicates go to the end of the queue, and you decide how far down to read.
 #
 # **The best score is not the best box.** What if the detector also predicted how well each box fits? IoU-Net (Jiang et al., 2018) does, and ranks by that: the best *placed* box stays, and takes over the best *score* among the boxes that it drops. This is **IoU-guided NMS**. Our detector predicts it as well, `said["ious"]`.
 
@@ -711,22 +699,31 @@ for name, chosen in {
     print(f"{name:22}{len(chosen):6}{found:7}{fit[fit > 0.5].mean():29.3f}")
 
 # %% [markdown]
-# Both place the boxes better, each in its way. Neither is a cure for the awkward pair: they choose and move boxes *within* a cluster, and whether the pair is one cluster or two they do not ask.
+# Both place the boxes better. Neither cures the awkward pair: they choose and move boxes *within* a cluster, and do not ask whether it is one or two.
 #
 # Three things to remember:
 #
-# - **NMS assumes that objects do not overlap much.** Where they do, it loses some, and no threshold repairs it.
-# - **The threshold is a property of your pictures.** 0.5 for photographs with few overlaps, more for crowds, less for aerial views where nothing overlaps.
-# - **NMS is not learned.** It is a rule after the network. Some detectors do without it: CenterNet keeps the peaks of a heat map (lesson 10), DETR is trained to say everything once.
+# - **NMS assumes that objects do not overlap much.** Where they do, it loses some, and no threshold repairs it for every picture.
+# - **The threshold is a property of your pictures:** more for crowds, less where nothing overlaps.
+# - **NMS is not learned.** Some detectors do without it: CenterNet keeps the peaks of a heat map (lesson 10), DETR is trained to say everything once.
 #
 # ## Use it
 #
-# `course_lib.suppression` has all of this, with the names and meaning of torchvision. Its `nms` mixes your two ideas: it goes through the boxes 256 at a time, drops what overlaps the kept ones so far, and *settles* inside each piece.
+# `course_lib.suppression` has all of this; `nms` and `batched_nms` have the names and the meaning that they have in torchvision. Its `nms` joins your two ideas: it settles, but compares only boxes that can overlap at all.
 #
-# What does it cost? In the worst case every box is compared with every other one: N²/2 pairs, **O(N²)**. Ten times the boxes, a hundred times the work.
+# What does it cost? In the worst case, where nobody drops anybody, every box is compared with every other one: N²/2 pairs, **O(N²)**. Ten times the boxes, a hundred times the work. And settling all at once needs the whole N × N table in memory: 40 GB of IoU for 100,000 boxes. (Below, the boxes lie thinly, so nearly all are kept. What each step of your loop costs anyway hides part of the growth.)
 
 # %%
+def seconds(function, *inputs):
+    function(*inputs)  # the first call warms up
+    started = time.perf_counter()
+    kept = function(*inputs)
+    len(torch.as_tensor(kept).tolist())  # waits for the GPU to finish
+    return time.perf_counter() - started
+
+
 torch.manual_seed(0)
+device = "cuda" if torch.cuda.is_available() else "cpu"
 counts = [100, 300, 1000, 3000]
 ways = {
     "your loop": (nms, draw.PREDICTION, "o-"),
@@ -735,7 +732,7 @@ ways = {
 }
 times = {name: [] for name in ways}
 for count in counts:
-    inputs = some_boxes(count, 40 * count**0.5), torch.rand(count), 0.5
+    inputs = some_boxes(count, 40 * count**0.5, device), torch.rand(count, device=device), 0.5
     for name, (function, _, _) in ways.items():
         times[name].append(seconds(function, *inputs))
 fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
@@ -746,43 +743,19 @@ ax.minorticks_off()
 ax.legend(frameon=False)
 draw.show(
     fig,
-    f"{counts[-1]:,} boxes: your loop {1000 * times['your loop'][-1]:.0f} ms, "
-    f"the library {1000 * times['the library'][-1]:.0f} ms.",
+    f"{counts[-1]:,} boxes on the {device.upper().replace('CUDA', 'GPU')}: "
+    f"your loop {1000 * times['your loop'][-1]:.0f} ms, "
+    f"the library {1000 * times['the library'][-1]:.0f} ms. A GPU idles between the tiny steps of "
+    "a loop; settling gives it few large ones.",
     "Time over the number of boxes on logarithmic axes for three ways; all rise.",
 )
 
 # %% [markdown]
-# And on a GPU, where there is one? Your loop gives it a handful of tiny jobs for every kept box, one after the other, and it idles in between. Settling gives it few large ones.
-
-# %%
-if torch.cuda.is_available():
-    on_gpu = some_boxes(3000, 2200, "cuda"), torch.rand(3000, device="cuda"), 0.5
-    for name, (function, _, _) in ways.items():
-        print(f"{name:26}{1000 * seconds(function, *on_gpu):8.1f} ms on the GPU")
-else:
-    print("There is no GPU here. Where there is one, this cell compares the three on it.")
-
-# %% [markdown]
-# Last, sixty other scenes, with classes this time, as a real detector would be run:
-
-# %%
-scenes = evaluation_set()
-candidates = [raw_detections(s) for s in scenes]
-came, went, started = 0, 0, time.perf_counter()
-for c in candidates:
-    keep = library.batched_nms(c["boxes"], c["scores"], c["labels"], 0.5)
-    came, went = came + len(c["boxes"]), went + len(keep)
-milliseconds = 1000 * (time.perf_counter() - started) / len(scenes)
-objects = sum(len(s.boxes) for s in scenes)
-print(f"{len(scenes)} scenes with {objects} objects: {came:,} boxes in, {went} out")
-print(f"{milliseconds:.1f} ms a scene")
-
-# %% [markdown]
-# How many of those are right? Counting that fairly is harder than it looks. It is the next lesson.
+# So you have one box for each thing, or nearly. How many of them are right? Counting that fairly is harder than it looks: it is the next lesson.
 #
 # ## Review
 #
-# Four questions, a point each. The check only looks at the form of your answer; it is marked when you hand in. Use your functions, or paper.
+# Four questions, a point each; the check looks at the form of your answer only. Use your functions, or paper.
 #
 # **Question 1.** Four boxes: A 0.9, B 0.8, C 0.7, D 0.6. The IoU of A and B is 0.7, of B and C 0.6, of C and D exactly 0.5; all others are 0. How many does greedy NMS keep at a threshold of 0.5?
 
@@ -806,11 +779,11 @@ softened = 0.9 * 2.718281828 ** (-(0.6**2) / 0.5)
 check("softened", softened)
 
 # %% [markdown]
-# **Question 3.** Two sheep overlap with IoU 0.64. Your detector says each of them several times, and those duplicates overlap each other by 0.55 to 0.9. Greedy NMS at 0.5 loses a sheep. You want both, and as few duplicates as possible. What do you change?
+# **Question 3.** Two sheep overlap with IoU 0.64; their best boxes have scores 0.9 and 0.85. Your detector also says each of them several times more, with scores up to 0.6 and an IoU of 0.6 to 0.9 with its best box. Greedy NMS at 0.5 loses a sheep. You want both, and as few duplicates as possible. What do you change?
 #
 # - **A** raise the IoU threshold to 0.7
 # - **B** lower the IoU threshold to 0.3
-# - **C** Gaussian Soft-NMS, with a score threshold of 0.3
+# - **C** Gaussian Soft-NMS, σ = 0.5, with a score threshold of 0.3
 # - **D** greedy NMS at 0.5, then let all boxes vote
 
 # %% solve="rescue"

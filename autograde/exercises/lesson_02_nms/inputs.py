@@ -90,6 +90,18 @@ def equal_scores(d: Draw) -> Scene:
     return squares(d, [(0, 0), (50, 0), (4, 0), (54, 0)]), torch.full((4,), 0.75)
 
 
+def equal_rows(d: Draw) -> Scene:
+    """60 boxes of one score, six rows of ten; each overlaps its neighbours with IoU 0.54."""
+    return squares(d, [(6 * (k % 10), 30 * (k // 10)) for k in range(60)]), torch.full((60,), 0.75)
+
+
+def score_zero(d: Draw) -> Scene:
+    """Two boxes of score 0, one of them on a better one."""
+    boxes, scores = scene(d, [(0, 0), (50, 0), (4, 0), (50, 40)], [2, 3, 0, 1])
+    scores[:2] = 0
+    return boxes, scores
+
+
 def negative(d: Draw) -> Scene:
     """A crowd that reaches over the left and the upper border of the picture."""
     boxes, scores = crowd(d)

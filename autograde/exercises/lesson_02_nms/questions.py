@@ -40,11 +40,11 @@ QUESTIONS = (
         choices=4,
         answer="C",
         why="The duplicates of one sheep overlap by as much as the two sheep do, so no IoU "
-        "threshold separates them. Soft-NMS lowers the second sheep once, and it stays over the "
-        "score threshold; a duplicate is lowered more, by the near box and by others. Voting only "
-        "moves boxes that were kept.",
+        "threshold separates them. Soft-NMS lowers the second sheep to 0.85 · exp(−0.64²/0.5) ≈ "
+        "0.37, which is over 0.3; a duplicate falls to 0.6 · exp(−0.6²/0.5) ≈ 0.29 at best. With "
+        "a second sheep of 0.65 it would fail. Voting only moves boxes that were kept.",
         traps={
-            "A": "At 0.7 both sheep stay, and so do all duplicates with an IoU of 0.6 to 0.7.",
+            "A": "At 0.7 both sheep stay, and so do the duplicates with an IoU of 0.6 to 0.7.",
             "B": "A lower threshold drops more: the second sheep is lost all the same.",
             "D": "Voting moves the boxes that NMS has kept. It brings none back.",
         },

@@ -42,12 +42,35 @@ def _settle_case(probes: str, make: Callable[[Draw], Tensor], core: bool = False
     return Case(probes, lambda d: (make(d),), core=core)
 
 
-def _noise_below(d: Draw) -> Tensor:
-    """An upper half that matters, and a lower half that says something else."""
-    upper, lower = network(d, 7, 0.3).triu(1), network(d, 7, 0.4).tril(-1)
-    upper[0, 1:3], upper[1, 2], lower[3:, 0] = True, False, True
-    return upper | lower
+def _toggling(overlaps: Tensor, row: bool) -> Tensor:
+    """The kept boxes along the wrong axis: a box is asked whether it stays itself."""
+    better, keep = overlaps.triu(1), torch.ones(len(overlaps), dtype=torch.bool)
+    for _ in range(len(overlaps)):
+        keep = ~((better & keep[:, None]).any(1) if row else (better & keep).any(0))
+    return keep
 
+
+def _inverted(overlaps: Tensor) -> Tensor:
+    better, keep = overlaps.triu(1), torch.ones(len(overlaps), dtype=torch.bool)
+    for _ in range(len(overlaps)):
+        keep = (better & keep[:, None]).any(0)
+    return keep
+
+
+def _too_few(count: int, word: str) -> Mistake:
+    """A fixed number of rounds, told from other numbers by where a chain stands then."""
+    return Mistake(
+        f"{word.lower()}_rounds",
+        f"{word} rounds are not always enough: a long chain settles by one box a round. N rounds "
+        "are, or repeat until a round changes nothing.",
+        lambda o: _rounds(o.triu(1), count),
+    )
+
+
+FIXED_ROUNDS = {
+    2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight", 9: "Nine",
+    10: "Ten", 12: "Twelve", 15: "Fifteen", 16: "Sixteen", 20: "Twenty", 25: "Twenty-five",
+}  # fmt: skip
 
 SETTLE = Exercise(
     name="settle",
@@ -70,9 +93,12 @@ SETTLE = Exercise(
             "all overlap: only the best stays", lambda d: torch.ones(6, 6, dtype=torch.bool)
         ),
         _settle_case("nobody overlaps: all stay", lambda d: table([], 5)),
-        _settle_case("only what stands above the diagonal counts", _noise_below),
         _settle_case("40 boxes, any overlaps", lambda d: network(d, 40, 0.09)),
-        _settle_case("one box", lambda d: table([], 1)),
+        Case(
+            "True and False (bool): `boxes[keep]` takes 0 and 1 for indices",
+            lambda d: (chain(4),),
+            dtype="exact",
+        ),
         _settle_case("no boxes at all", lambda d: torch.zeros(0, 0, dtype=torch.bool)),
     ),
     mistakes=(
@@ -82,16 +108,42 @@ SETTLE = Exercise(
             "itself dropped drops nobody: begin every round from all boxes, and ask the kept ones.",
             lambda o: _rounds(o.triu(1), 1),
         ),
+        *(_too_few(count, word) for count, word in FIXED_ROUNDS.items()),
         Mistake(
-            "two_rounds",
-            "Two rounds are not always enough. Repeat until a round changes nothing.",
-            lambda o: _rounds(o.triu(1), 2),
+            "half_the_rounds",
+            "N/2 rounds are not always enough. In a chain each round makes one box more right: "
+            "that takes up to N.",
+            lambda o: _rounds(o.triu(1), len(o) // 2),
         ),
         Mistake(
-            "three_rounds",
-            "Three rounds are not always enough: a long chain settles by one box a round. Repeat "
-            "until nothing changes.",
-            lambda o: _rounds(o.triu(1), 3),
+            "wrong_axis_of_keep",
+            "The kept boxes stand along the wrong axis, so each box asks about itself. The better "
+            "boxes are the rows: `keep[:, None]`.",
+            lambda o: _toggling(o, row=False),
+        ),
+        Mistake(
+            "any_over_columns",
+            "`.any(dim=1)` asks of each row whether it drops somebody. Ask of each column whether "
+            "somebody drops it: `.any(dim=0)`.",
+            lambda o: _toggling(o, row=True),
+        ),
+        Mistake(
+            "all",
+            "Every box is kept. One kept better box that overlaps is enough to drop a box: "
+            "`.any(dim=0)`, not `.all(dim=0)`.",
+            lambda o: torch.ones(len(o), dtype=torch.bool),
+        ),
+        Mistake(
+            "not_forgotten",
+            "No box is kept. A box stays if no kept better box overlaps it: the `~` in front of "
+            "`(…).any(dim=0)` may be missing.",
+            _inverted,
+        ),
+        Mistake(
+            "numbers",
+            "0 and 1 came out, and as indices they mean the boxes 0 and 1. Give True and False: "
+            "`overlaps.new_ones(len(overlaps))` to start with, or `.bool()` at the end.",
+            lambda o: ref.settle(o).float(),
         ),
         Mistake(
             "diagonal",
@@ -107,15 +159,9 @@ SETTLE = Exercise(
         ),
         Mistake(
             "later_wins",
-            "The later box wins. `overlaps[i, j]` with i < j means that i may drop j: ask along "
-            "the rows i, `any(dim=0)`.",
+            "The worse box wins. That is what the part below the diagonal says, and what asking "
+            "along the columns says. Take `triu(1)`, and ask of each column: `any(dim=0)`.",
             lambda o: _rounds(o.triu(1).T, len(o)),
-        ),
-        Mistake(
-            "lower_half",
-            "This is the part below the diagonal, where the worse box comes first. Take the part "
-            "above it, `triu(1)`.",
-            lambda o: _rounds(o.tril(-1), len(o)),
         ),
         Mistake(
             "dropped",
@@ -154,7 +200,7 @@ SETTLE = Exercise(
         "`overlaps.triu(1)` leaves what stands above the diagonal: entry [i, j] says that i is "
         "better than j and overlaps it.",
         "One round, for all boxes at once: `(better & keep[:, None]).any(dim=0)` says of every "
-        "box j whether some *kept* box i drops it. The new `keep` is the opposite.",
+        "box j whether some *kept* box i drops it. The new `keep` is the opposite, `~`.",
         "Start with all True. Make the new keep from the old; if `torch.equal(new, keep)`, you "
         "are done. Not `keep &= …`: a box may come back.",
     ),

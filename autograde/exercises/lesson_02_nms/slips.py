@@ -77,26 +77,33 @@ def soft(
     least: float,
     decay: Decay,
     fixed_order: bool = False,
+    stop: bool = False,
+    own: bool = False,
     taken_decay: bool = False,
+    last_of_equals: bool = False,
     compound: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Soft-NMS with the chosen decay.
 
     fixed_order: boxes come in the order of their first scores.
-    taken_decay: boxes that were taken are lowered, too.
+    stop: the first box that is too low ends it (as it may where the order is not fixed).
+    own: the box that was taken is lowered, too.
+    taken_decay: boxes that were taken before are lowered, too.
+    last_of_equals: of equal scores the last is taken.
     compound: lowered scores are lowered again; else each time from the first score.
     """
     overlap, now, kept = box_iou(boxes, boxes), scores.clone(), list[int]()
     left = best_first(scores)
     while left:
         if not fixed_order:
-            left.sort(key=lambda k: -float(now[k]))
+            left.sort(key=lambda k: (-float(now[k]), -k if last_of_equals else k))
         best, *left = left
         if now[best] < least:
+            if stop:
+                break
             continue
-        kept.append(best)
         lowered = (now if compound else scores) * decay(overlap[best])
-        for k in range(len(scores)) if taken_decay else left:
-            if k != best:
-                now[k] = lowered[k]
+        for k in [*left, *(kept if taken_decay else []), *([best] if own else [])]:
+            now[k] = lowered[k]
+        kept.append(best)
     return indices(kept), now[kept]

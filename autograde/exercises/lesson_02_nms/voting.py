@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from autograde.exercises.lesson_02_nms.inputs import (
@@ -15,12 +14,10 @@ from autograde.exercises.lesson_02_nms.inputs import (
     scene,
     squares,
 )
-from autograde.exercises.lesson_02_nms.slips import (
-    indices,
-)
-from autograde.spec import Case, Draw, Exercise, Mistake
+from autograde.exercises.lesson_02_nms.slips import indices
+from autograde.exercises.lesson_02_nms.voting_mistakes import WEIGHTED_MISTAKES
+from autograde.spec import Case, Draw, Exercise
 from course_lib import suppression as ref
-from course_lib.boxes import box_iou
 
 Votes = tuple[Tensor, Tensor, Tensor]  # boxes [N, 4], keep [kept], scores [N]
 
@@ -37,8 +34,8 @@ def _kept_crowd(d: Draw) -> Votes:
 
 
 def _some_far(d: Draw) -> Votes:
-    """Boxes with IoU 0.67, 0.43, 0.25 and 0 with the kept one."""
-    boxes, scores = scene(d, [(0, 0), (4, 0), (8, 0), (12, 0), (0, 30)], [3, 1, 4, 0, 2])
+    """Boxes with IoU 0.67, 0.25 and 0 with the kept one: four in all, as many as coordinates."""
+    boxes, scores = scene(d, [(0, 0), (4, 0), (12, 0), (0, 30)], [2, 3, 1, 0])
     return boxes, indices([3]), scores
 
 
@@ -76,50 +73,6 @@ def _moved_case(
     return Case(probes, lambda d: (*make(d), threshold, sigma_t), core=core, dtype=dtype)
 
 
-def _closeness(iou: Tensor, sigma_t: float) -> Tensor:
-    return torch.exp(-((1 - iou) ** 2) / sigma_t)
-
-
-def _vote(
-    boxes: Tensor,
-    keep: Tensor,
-    scores: Tensor,
-    threshold: float,
-    sigma_t: float,
-    weight: Callable[[Tensor, float], Tensor] = _closeness,
-    by_score: bool = True,
-    members: Callable[[Tensor, Tensor, float], Tensor] = lambda iou, itself, t: (iou > t) | itself,
-    total: Callable[[Tensor, Tensor], Tensor] = lambda w, member: w.sum(1, keepdim=True),
-    table: Tensor | None = None,
-) -> Tensor:
-    """The weighted mean with the chosen slip."""
-    iou = box_iou(boxes[keep], boxes) if table is None else table
-    itself = keep[:, None] == torch.arange(len(boxes))
-    member = members(iou, itself, threshold)
-    w = weight(iou, sigma_t) * (scores if by_score else 1) * member
-    return w @ boxes / total(w, member)
-
-
-def _voting(**slips: Any) -> Callable[..., Tensor]:
-    return lambda *inputs: _vote(*inputs, **slips)
-
-
-def _wrong_rows(b: Tensor, k: Tensor, s: Tensor, t: float, sigma: float) -> Tensor:
-    return _vote(b, k, s, t, sigma, table=box_iou(b, b)[: len(k)])
-
-
-def _every_box(b: Tensor, k: Tensor, s: Tensor, t: float, sigma: float) -> Tensor:
-    return _vote(b, torch.arange(len(b)), s, t, sigma)
-
-
-def _kept_only(b: Tensor, k: Tensor, s: Tensor, t: float, sigma: float) -> Tensor:
-    return _vote(b[k], torch.arange(len(k)), s[k], t, sigma)
-
-
-def _in_input_order(b: Tensor, k: Tensor, s: Tensor, t: float, sigma: float) -> Tensor:
-    return _vote(b, k.sort()[0], s, t, sigma)
-
-
 WEIGHTED_BOXES = Exercise(
     name="weighted_boxes",
     points=3,
@@ -143,108 +96,7 @@ WEIGHTED_BOXES = Exercise(
         ),
         _moved_case("nothing kept", lambda d: (d.boxes(3), indices([]), falling(d, 3))),
     ),
-    mistakes=(
-        Mistake(
-            "not_normalised",
-            "The weighted boxes are added up, but not divided by the sum of their weights. A mean "
-            "needs both.",
-            _voting(total=lambda w, member: torch.ones(1)),
-        ),
-        Mistake(
-            "over_count",
-            "The sum is divided by the number of votes. Divide by the sum of their weights, or "
-            "the boxes shrink towards (0, 0).",
-            _voting(total=lambda w, member: member.sum(1, keepdim=True)),
-        ),
-        Mistake(
-            "without_itself",
-            "The kept box has no vote of its own. It belongs to the mean, with the full closeness "
-            "of 1.",
-            _voting(members=lambda iou, itself, t: (iou > t) & ~itself),
-        ),
-        Mistake(
-            "threshold_one_forgotten",
-            "At a threshold of 1 no IoU is larger, not even a box's with itself, and the mean of "
-            "nothing is NaN. A kept box always has its own vote.",
-            _voting(members=lambda iou, itself, t: iou > t),
-        ),
-        Mistake(
-            "scores_only",
-            "The votes are weighted by score alone. How near a box lies counts as well: "
-            "exp(−(1 − IoU)²/σ).",
-            _voting(weight=lambda iou, sigma: torch.ones_like(iou)),
-        ),
-        Mistake(
-            "closeness_only",
-            "The scores are missing from the weights. A sure box has a stronger vote: score times "
-            "closeness.",
-            _voting(by_score=False),
-        ),
-        Mistake(
-            "plain_mean",
-            "This is the plain mean of the boxes. Weigh each with its score and its closeness.",
-            _voting(weight=lambda iou, sigma: torch.ones_like(iou), by_score=False),
-        ),
-        Mistake(
-            "iou_for_closeness",
-            "IoU itself is the weight. The closeness is exp(−(1 − IoU)²/σ): it falls much faster.",
-            _voting(weight=lambda iou, sigma: iou),
-        ),
-        Mistake(
-            "soft_nms_weight",
-            "exp(−IoU²/σ) is the factor of Soft-NMS: it is small for near boxes. A vote should be "
-            "strong there: exp(−(1 − IoU)²/σ).",
-            _voting(weight=lambda iou, sigma: torch.exp(-(iou**2) / sigma)),
-        ),
-        Mistake(
-            "not_squared",
-            "1 − IoU is not squared in the exponent: exp(−(1 − IoU)²/σ).",
-            _voting(weight=lambda iou, sigma: torch.exp(-(1 - iou) / sigma)),
-        ),
-        Mistake(
-            "two_sigma_squared",
-            "This divides by 2σ², as the bell curve of statistics does. The paper divides by σ "
-            "alone.",
-            _voting(weight=lambda iou, sigma: torch.exp(-((1 - iou) ** 2) / (2 * sigma**2))),
-        ),
-        Mistake(
-            "threshold_forgotten",
-            "Boxes that hardly overlap vote, too. Only those with an IoU over the threshold do.",
-            _voting(members=lambda iou, itself, t: torch.ones_like(itself)),
-        ),
-        Mistake(
-            "at_least",
-            "A box with an IoU of exactly the threshold votes. Only those with more do: `>`.",
-            _voting(members=lambda iou, itself, t: (iou >= t) | itself),
-        ),
-        Mistake(
-            "kept_only",
-            "Only the kept boxes vote. Ask all of them: the point is to use what the dropped "
-            "boxes know.",
-            _kept_only,
-        ),
-        Mistake(
-            "unmoved",
-            "These are the kept boxes as they were. Move each to the mean of its voters.",
-            lambda b, k, s, t, sigma: b[k],
-        ),
-        Mistake(
-            "every_box",
-            "Every box was moved. Give only the kept ones, in the order of `keep`: [kept, 4].",
-            _every_box,
-        ),
-        Mistake(
-            "wrong_rows",
-            "The overlaps of the first boxes are used, not those of the kept ones. The rows of "
-            "the table are `boxes[keep]`.",
-            _wrong_rows,
-        ),
-        Mistake(
-            "input_order",
-            "The right boxes in the order of the input. Row n belongs to `keep[n]`.",
-            _in_input_order,
-        ),
-    ),
+    mistakes=WEIGHTED_MISTAKES,
     hints=(
         "Make the table of every kept box with every box first: `iou = box_iou(boxes[keep], "
         "boxes)` is [kept, N]. The weights are a table of the same shape.",

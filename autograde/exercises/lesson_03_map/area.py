@@ -66,6 +66,46 @@ def _recall_as_width(p: Tensor, r: Tensor) -> Tensor:
     return (r * _steps(p, r)[1]).sum()
 
 
+def _sizes_do_not_fit(p: Tensor, r: Tensor) -> Tensor:
+    if len(p):
+        raise RuntimeError("widths and heights differ in length")
+    return p.sum()
+
+
+def _trapezoid_from_start(p: Tensor, r: Tensor) -> Tensor:
+    return torch.trapezoid(torch.cat([p.new_ones(1), p]), torch.cat([r.new_zeros(1), r]))
+
+
+def _mean_of_envelope(p: Tensor, r: Tensor) -> Tensor:
+    return _steps(p, r)[1].mean() if len(p) else p.sum()
+
+
+def _sorted_heights(p: Tensor, r: Tensor) -> Tensor:
+    return (_steps(p, r)[0] * p.sort(descending=True).values).sum()
+
+
+def _sorted_upwards(p: Tensor, r: Tensor) -> Tensor:
+    return (_steps(p, r)[0] * p.sort().values).sum()
+
+
+def _higher_neighbour(p: Tensor, r: Tensor) -> Tensor:
+    after = torch.cat([p[1:], p.new_zeros(1)])[: len(p)]
+    return (_steps(p, r)[0] * torch.maximum(p, after)).sum()
+
+
+def _begins_at_one(p: Tensor, r: Tensor) -> Tensor:
+    return (r.diff(prepend=r.new_ones(1)) * _steps(p, r)[1]).sum()
+
+
+def _ends_at_one(p: Tensor, r: Tensor) -> Tensor:
+    return (r.diff(append=r.new_ones(1)) * _steps(p, r)[1]).sum()
+
+
+def _swapped(p: Tensor, r: Tensor) -> Tensor:
+    width, height = p.diff(prepend=p.new_zeros(1)), ref.precision_envelope(r)
+    return (width * height).sum()
+
+
 AVERAGE_PRECISION_ALL = Exercise(
     name="average_precision_all",
     points=3,
@@ -104,6 +144,36 @@ AVERAGE_PRECISION_ALL = Exercise(
             _trapezoid,
         ),
         Mistake(
+            "trapezoid_from_start",
+            "A point (0, 1) stands in front, and all points are joined by slopes (trapezoids). "
+            "The envelope is a staircase: width · height, box by box.",
+            _trapezoid_from_start,
+        ),
+        Mistake(
+            "sorted_heights",
+            "Sorting `precision` is no envelope: low values from the left end up far right. Each "
+            "place takes the highest precision from there to the right.",
+            _sorted_heights,
+        ),
+        Mistake(
+            "sorted_upwards",
+            "Sorting `precision` is no envelope, and upwards it even rises. Each place takes the "
+            "highest precision from there to the right.",
+            _sorted_upwards,
+        ),
+        Mistake(
+            "higher_neighbour",
+            "Each precision is compared with its right neighbour only. The highest may lie "
+            "further right: go from the right end, and remember the highest so far.",
+            _higher_neighbour,
+        ),
+        Mistake(
+            "swapped",
+            "Precision and recall have changed places: widths are steps of recall, heights come "
+            "from the envelope of precision.",
+            _swapped,
+        ),
+        Mistake(
             "widths_of_precision",
             "Widths and heights have changed places: the differences are taken of precision. Take "
             "them of recall.",
@@ -117,9 +187,27 @@ AVERAGE_PRECISION_ALL = Exercise(
         ),
         Mistake(
             "first_step_forgotten",
-            "The first rectangle is missing, from recall 0 to the first recall. Put a 0 in front "
-            "before you take differences.",
+            "The first rectangle is missing, from recall 0 to the first recall: `recall.diff()` is "
+            "one shorter than the heights. Put a 0 in front: `diff(prepend=torch.zeros(1))`.",
             _first_step_forgotten,
+        ),
+        Mistake(
+            "sizes_do_not_fit",
+            "An error each time. If it speaks of sizes: `recall.diff()` is one shorter than the "
+            "envelope. Put a 0 in front: `recall.diff(prepend=torch.zeros(1))`.",
+            _sizes_do_not_fit,
+        ),
+        Mistake(
+            "begins_at_one",
+            "The first width is counted from recall 1 and comes out negative. Before the first "
+            "box recall is 0: prepend a 0.",
+            _begins_at_one,
+        ),
+        Mistake(
+            "ends_at_one",
+            "Each height is multiplied with the step behind it, the last one up to recall 1. Its "
+            "width is the step in front of it: prepend a 0 instead of appending a 1.",
+            _ends_at_one,
         ),
         Mistake(
             "excludes_itself",
@@ -153,6 +241,12 @@ AVERAGE_PRECISION_ALL = Exercise(
             "hundred_points",
             "These are COCO's 101 points. Here the exact area is asked for, without any points.",
             average(HUNDRED),
+        ),
+        Mistake(
+            "mean_of_envelope",
+            "This is the mean of the envelope, one value for each detection. Each height counts "
+            "by its width instead: how much the recall grew there.",
+            _mean_of_envelope,
         ),
         Mistake(
             "mean_of_precision",

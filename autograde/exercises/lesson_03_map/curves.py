@@ -1,10 +1,8 @@
-"""Exercises 2 and 3: precision_recall_curve, f_beta."""
+"""Exercise 2: precision_recall_curve."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +12,7 @@ from autograde.exercises.lesson_03_map.inputs import (
     in_any_order,
     in_order,
     long_ranking,
+    precise,
     ranking,
 )
 from autograde.spec import Case, Draw, Exercise, Mistake
@@ -68,6 +67,32 @@ def _enveloped(scores: Tensor, correct: Tensor, positives: int) -> Curve:
     return ref.precision_envelope(p), r
 
 
+def _verdicts_sorted(scores: Tensor, correct: Tensor, positives: int) -> Curve:
+    tp = correct.sort(descending=True).values.cumsum(0)
+    return tp / torch.arange(1, len(tp) + 1), tp / positives
+
+
+def _said_at(
+    said: Callable[[Tensor, Tensor], Tensor],
+    levels: Callable[[Tensor], Tensor] = lambda s: s.sort(descending=True).values,
+    none: float = float("nan"),
+) -> Callable[[Tensor, Tensor, int], tuple[list[float], list[float]]]:
+    """A threshold after the other: what is said at each; `none` is the precision of nothing."""
+
+    def wrong(scores: Tensor, correct: Tensor, positives: int) -> tuple[list[float], list[float]]:
+        chosen = [correct[said(scores, level)].float() for level in levels(scores)]
+        precision = [c.mean().item() if len(c) else none for c in chosen]
+        return precision, [c.sum().item() / positives for c in chosen]
+
+    return wrong
+
+
+def _from_nothing(scores: Tensor, correct: Tensor, positives: int) -> Curve:
+    p, r = ref.precision_recall_curve(scores, correct, positives)
+    nothing = torch.tensor([float("nan")]), torch.zeros(1)
+    return torch.cat([nothing[0], p])[: len(p)], torch.cat([nothing[1], r])[: len(r)]
+
+
 def _one_point(scores: Tensor, correct: Tensor, positives: int) -> tuple[float, float]:
     return correct.float().mean().item(), correct.sum().item() / positives
 
@@ -85,11 +110,17 @@ PRECISION_RECALL_CURVE = Exercise(
     cases=(
         Case("detections by decreasing score", in_order, core=True),
         Case("detections in any order", in_any_order, core=True),
-        Case("equal scores keep their order", equal_scores),
+        Case("thirty boxes, two scores: equal ones keep their order, stable=True", equal_scores),
         Case("forty detections", long_ranking),
         Case("all right, and all objects found", lambda d: ranking(d, [1, 1, 1, 1], 0)),
         Case("all wrong: 0, not NaN", lambda d: ranking(d, [0, 0, 0], d.integer(1, 4))),
         Case("no detections", _nothing),
+        Case(
+            "in float64, by .double(): in float32 a recall of 7/10 can miss 0.7 later on",
+            precise,
+            dtype="exact",
+            advice=True,
+        ),
     ),
     mistakes=(
         Mistake(
@@ -159,6 +190,53 @@ PRECISION_RECALL_CURVE = Exercise(
             _enveloped,
         ),
         Mistake(
+            "verdicts_sorted",
+            "`correct` is sorted by itself, so all the right ones come first. Sort it by the "
+            "scores: `correct[scores.argsort(descending=True, stable=True)]`.",
+            _verdicts_sorted,
+        ),
+        Mistake(
+            "strictly_above",
+            "`scores > t` leaves out the box whose score is t, so the first point has no box at "
+            "all. A box of exactly the threshold is kept; simpler: sort, and count by rank.",
+            _said_at(lambda s, level: s > level),
+        ),
+        Mistake(
+            "strictly_above_guarded",
+            "The curve is a point late: it begins with no box at all (`scores > t`, or a count "
+            "from 0). Its first point is the best box alone.",
+            _said_at(lambda s, level: s > level, none=0.0),
+        ),
+        Mistake(
+            "from_nothing",
+            "`correct[:k]` from k = 0 is empty at first, and its mean NaN. The first point is the "
+            "best box alone: k = 1, 2, …, D.",
+            _from_nothing,
+        ),
+        Mistake(
+            "ties_merged",
+            "Boxes of equal score are all counted at once (`scores >= t`). Here they come one "
+            "after the other, in the order in which they came: sort, then count by rank.",
+            _said_at(lambda s, level: s >= level),
+        ),
+        Mistake(
+            "distinct_scores",
+            "There is one point for each different score. Boxes of equal score have a point each: "
+            "D boxes, D points.",
+            _said_at(lambda s, level: s >= level, lambda s: s.unique().flip(0)),
+        ),
+        Mistake(
+            "floor_division",
+            "`//` cuts off what is behind the point, so fractions become 0. Divide with `/`.",
+            _by(lambda tp, rank, n: tp // rank, lambda tp, rank, n: tp // n),
+        ),
+        Mistake(
+            "floor_precision",
+            "Precision is divided with `//`, which cuts off what is behind the point. Divide with "
+            "`/`.",
+            _by(lambda tp, rank, n: tp // rank),
+        ),
+        Mistake(
             "start_added",
             "There is a point too many, precision 1 at recall 0. Here the curve has one point for "
             "each detection and no more.",
@@ -187,143 +265,8 @@ PRECISION_RECALL_CURVE = Exercise(
         "Which detection comes first? `order = scores.argsort(descending=True, stable=True)`, then "
         "`correct[order]`.",
         "After each detection: how many were right so far? `cumsum(0)` says it for all at once.",
-        "Precision divides those by 1, 2, 3, … (`torch.arange(1, D + 1)`), recall by `positives`.",
+        "Precision divides those by 1, 2, 3, … (`torch.arange(1, D + 1)`), recall by `positives`. "
+        "With `.double()` before you divide, both come out in float64.",
     ),
     picture="curve",
-)
-
-
-def _of_rates(formula: Callable[[float, float, float], float], default: float = 0.0) -> Any:
-    """An F-score with another formula of precision, recall and beta; `default` for 0 / 0."""
-
-    def wrong(tp: float, fp: float, fn: float, beta: float) -> float:
-        if tp + fp + fn == 0:
-            return default
-        if tp == 0:
-            return 0.0
-        return formula(tp / (tp + fp), tp / (tp + fn), beta)
-
-    return wrong
-
-
-def _right(p: float, r: float, b: float) -> float:
-    return (1 + b**2) * p * r / (b**2 * p + r)
-
-
-def _unguarded(tp: float, fp: float, fn: float, beta: float) -> float:
-    return _right(tp / (tp + fp), tp / (tp + fn), beta)
-
-
-def _counts(d: Draw, beta: float) -> tuple[int, int, int, float]:
-    """Few false alarms and many misses, or the other way round."""
-    few, lots = d.integer(1, 4), d.integer(6, 12)
-    return (d.integer(5, 20), *((few, lots) if d.integer(0, 1) else (lots, few)), beta)
-
-
-F_BETA = Exercise(
-    name="f_beta",
-    points=1,
-    reference=ref.f_beta,
-    names=("tp", "fp", "fn", "beta"),
-    cases=(
-        Case("F2: recall counts twice as much", lambda d: _counts(d, 2.0), core=True),
-        Case("F0.5: recall counts half as much", lambda d: _counts(d, 0.5), core=True),
-        Case("F1: both alike", lambda d: _counts(d, 1.0)),
-        Case("F3", lambda d: _counts(d, 3.0)),
-        Case("all right: 1", lambda d: (d.integer(1, 9), 0, 0, 2.0)),
-        Case(
-            "nothing right: 0, not an error", lambda d: (0, d.integer(1, 9), d.integer(1, 9), 2.0)
-        ),
-        Case("nothing there and nothing said: 0", lambda d: (0, 0, 0, 1.0)),
-    ),
-    mistakes=(
-        Mistake(
-            "beta_not_squared",
-            "β stands in the formula without its square. It is β² in both places: recall then "
-            "counts β times as much, see the text.",
-            _of_rates(lambda p, r, b: (1 + b) * p * r / (b * p + r)),
-        ),
-        Mistake(
-            "beta_with_recall",
-            "β² stands with the recall in the denominator, and so favours precision (or FP and FN "
-            "have changed places). It belongs to precision there: β²·P + R.",
-            _of_rates(lambda p, r, b: (1 + b**2) * p * r / (p + b**2 * r)),
-        ),
-        Mistake(
-            "arithmetic_mean",
-            "This is the plain mean of precision and recall. F is a harmonic mean: one small value "
-            "pulls it down, however large the other.",
-            _of_rates(lambda p, r, b: (p + r) / 2),
-        ),
-        Mistake(
-            "weighted_arithmetic_mean",
-            "The weights are right, but this is an arithmetic mean, (P + β²·R) / (1 + β²). F takes "
-            "the harmonic one: a small value pulls it down.",
-            _of_rates(lambda p, r, b: (p + b**2 * r) / (1 + b**2)),
-        ),
-        Mistake(
-            "geometric_mean",
-            "This is the geometric mean √(P·R). F is the harmonic mean, and knows β.",
-            _of_rates(lambda p, r, b: math.sqrt(p * r)),
-        ),
-        Mistake(
-            "always_f1",
-            "β makes no difference here: this is F1 for every β.",
-            _of_rates(lambda p, r, b: 2 * p * r / (p + r)),
-        ),
-        Mistake(
-            "beta_doubled",
-            "β is doubled where it should be squared: `beta**2`, not `beta * 2`. For β = 2 both "
-            "are 4, for others they are not.",
-            _of_rates(lambda p, r, b: (1 + b * 2) * p * r / (b * 2 * p + r)),
-        ),
-        Mistake(
-            "no_parentheses_below",
-            "The denominator needs parentheses: a / b * c + d is read as ((a / b) · c) + d.",
-            _of_rates(lambda p, r, b: (1 + b**2) * p * r / b**2 * p + r),
-        ),
-        Mistake(
-            "no_parentheses_above",
-            "The factor needs parentheses: 1 + β² · P · R adds 1 to the product. Write "
-            "(1 + β²) · P · R.",
-            _of_rates(lambda p, r, b: 1 + b**2 * p * r / (b**2 * p + r)),
-        ),
-        Mistake(
-            "no_factor",
-            "The factor 1 + β² in front is missing, so a perfect detector does not get 1.",
-            _of_rates(lambda p, r, b: p * r / (b**2 * p + r)),
-        ),
-        Mistake(
-            "precision_only",
-            "This is the precision alone. F asks for the recall as well.",
-            _of_rates(lambda p, r, b: p),
-        ),
-        Mistake(
-            "recall_only",
-            "This is the recall alone. F asks for the precision as well.",
-            _of_rates(lambda p, r, b: r),
-        ),
-        Mistake(
-            "overlap",
-            "This is TP / (TP + FP + FN), the IoU of what was said and what is there. F weighs "
-            "precision against recall.",
-            _of_rates(lambda p, r, b: 1 / (1 / p + 1 / r - 1)),
-        ),
-        Mistake(
-            "one_for_nothing",
-            "Nothing there and nothing said: many would call that perfect. By agreement it is 0.",
-            _of_rates(_right, default=1.0),
-        ),
-        Mistake(
-            "no_guard",
-            "Where nothing is right a denominator is 0, and Python stops with ZeroDivisionError. "
-            "By agreement F is 0 there: look at tp before you divide.",
-            _unguarded,
-        ),
-    ),
-    hints=(
-        "First `if tp == 0: return 0.0`. After that no denominator can be 0.",
-        "P = tp / (tp + fp), R = tp / (tp + fn), then the formula of the text. Mind its "
-        "parentheses.",
-    ),
 )

@@ -1,4 +1,4 @@
-"""Exercises 4 and 6: average_precision_11, average_precision_101: the mean of some heights."""
+"""What exercises 4 and 6 share: an average is the mean of some heights of the curve."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import Callable
 import numpy as np
 from torch import Tensor
 
-from autograde.exercises.lesson_03_map.inputs import AVERAGES, CURVES
-from autograde.spec import Exercise, Mistake
+from autograde.spec import Mistake
 from course_lib import metrics as ref
 
 Height = Callable[[Tensor, Tensor, float], float]  # of precision, recall and a recall point
 Average = Callable[[Tensor, Tensor], float]
 
 
-def _points(count: int) -> list[float]:
+def evenly(count: int) -> list[float]:
     return [k / (count - 1) for k in range(count)]
 
 
@@ -52,11 +51,43 @@ def _max_of_nothing(p: Tensor, r: Tensor, point: float) -> float:
     return float(p[r >= point].max())
 
 
+def _linear_to_the_end(p: Tensor, r: Tensor, point: float) -> float:
+    return float(np.interp(point, r.numpy(), p.numpy())) if len(p) else 0.0
+
+
+def _linear_envelope(p: Tensor, r: Tensor, point: float) -> float:
+    return _linear_to_the_end(ref.precision_envelope(p), r, point)
+
+
+def _nearest(p: Tensor, r: Tensor, point: float) -> float:
+    return p[(r - point).abs().argmin()].item() if len(p) else 0.0
+
+
+def _last_on_the_left(p: Tensor, r: Tensor, point: float) -> float:
+    return p[r <= point].tolist()[-1] if (r <= point).any() else 0.0
+
+
+def _highest_so_far(p: Tensor, r: Tensor, point: float) -> float:
+    return _where_reached(p.cummax(0).values, r, point) if len(p) else 0.0
+
+
+def _highest_of_all(p: Tensor, r: Tensor, point: float) -> float:
+    return p.max().item() if (r >= point).any() else 0.0
+
+
+def _not_flipped_back(p: Tensor, r: Tensor, point: float) -> float:
+    return _where_reached(ref.precision_envelope(p).flip(0), r, point)
+
+
+def _off_the_end(p: Tensor, r: Tensor, point: float) -> float:
+    return ref.precision_envelope(p).tolist()[int((r < point).sum())]
+
+
 def average(points: list[float], height: Height = _to_the_right) -> Average:
     return lambda p, r: sum(height(p, r, point) for point in points) / len(points)
 
 
-def _over_reached(points: list[float]) -> Average:
+def over_reached(points: list[float]) -> Average:
     def wrong(p: Tensor, r: Tensor) -> float:
         reached = [_to_the_right(p, r, t) for t in points if (r >= t).any()]
         return sum(reached) / max(len(reached), 1)
@@ -64,7 +95,7 @@ def _over_reached(points: list[float]) -> Average:
     return wrong
 
 
-def _over(points: list[float], count: int) -> Average:
+def over(points: list[float], count: int) -> Average:
     return lambda p, r: sum(_to_the_right(p, r, point) for point in points) / count
 
 
@@ -114,63 +145,82 @@ HEIGHT_MISTAKES: tuple[tuple[str, str, Height], ...] = (
         "height is 0.",
         _max_of_nothing,
     ),
+    (
+        "off_the_end",
+        "Where no recall is as large as the point, searchsorted answers D, and index D is beyond "
+        "the end. The height is 0 there: put a 0 behind the envelope.",
+        _off_the_end,
+    ),
+    (
+        "highest_so_far",
+        "The envelope runs from the left: the highest precision so far. It is the highest from "
+        "here to the right: flip, cummax, flip back.",
+        _highest_so_far,
+    ),
+    (
+        "highest_of_all",
+        "Every point that is reached gets the highest precision of all. Look only at the recalls "
+        "from the point on; or, if you use cummax: flip first, and flip back.",
+        _highest_of_all,
+    ),
+    (
+        "not_flipped_back",
+        "After flip and cummax the heights are still in reverse order. Flip them back before you "
+        "read them.",
+        _not_flipped_back,
+    ),
+    (
+        "nearest",
+        "You take the precision at the nearest recall, which may lie to the left. What counts is "
+        "the highest precision among recall >= point.",
+        _nearest,
+    ),
+    (
+        "last_on_the_left",
+        "You take the last precision before the point. It lies to the left: a recall that is too "
+        "small. What counts is the highest precision among recall >= point.",
+        _last_on_the_left,
+    ),
+    (
+        "linear_to_the_end",
+        "np.interp draws straight lines from point to point, and goes on level behind the last. "
+        "Take the highest precision among recall >= point, and 0 where there is none.",
+        _linear_to_the_end,
+    ),
+    (
+        "linear_envelope",
+        "The envelope is right, but np.interp draws slopes between its points and goes on level "
+        "behind the last. It is a staircase, and 0 beyond the last recall.",
+        _linear_envelope,
+    ),
 )
 
 
-def _height_mistakes(points: list[float]) -> tuple[Mistake, ...]:
-    return tuple(Mistake(n, says, average(points, h)) for n, says, h in HEIGHT_MISTAKES)
-
-
-ELEVEN, HUNDRED = _points(11), _points(101)
-
-AVERAGE_PRECISION_11 = Exercise(
-    name="average_precision_11",
-    points=2,
-    reference=ref.average_precision_11,
-    names=("precision", "recall"),
-    forbids=AVERAGES,
-    cases=CURVES,
-    mistakes=(
-        *_height_mistakes(ELEVEN),
-        Mistake(
-            "without_0",
-            "The point 0 is left out: there are eleven points, 0, 0.1, …, 1. `range(1, 11)` has "
-            "only ten of them.",
-            average(ELEVEN[1:]),
-        ),
-        Mistake(
-            "without_1",
-            "The point 1 is left out: `range(10)` ends at 0.9. There are eleven points, "
-            "0, 0.1, …, 1.",
-            average(ELEVEN[:-1]),
-        ),
-        Mistake(
-            "over_ten",
-            "Eleven heights are divided by ten. From 0 to 1 in steps of 0.1 there are eleven "
-            "points: divide by 11.",
-            _over(ELEVEN, 10),
-        ),
+def height_mistakes(points: list[float]) -> tuple[Mistake, ...]:
+    """Right points, but another height at them; or something else than the mean of heights."""
+    return (
+        *(Mistake(n, says, average(points, height)) for n, says, height in HEIGHT_MISTAKES),
         Mistake(
             "over_reached",
             "The mean is taken over the points that are reached only. The others have height 0, "
-            "and they count: divide by 11.",
-            _over_reached(ELEVEN),
+            f"and they count: divide by {len(points)}.",
+            over_reached(points),
+        ),
+        Mistake(
+            "heights_not_averaged",
+            f"These are the {len(points)} heights. The answer is their mean, one number.",
+            lambda p, r: [_to_the_right(p, r, point) for point in points],
         ),
         Mistake(
             "sum_of_heights",
             "The heights are added but not divided by their number: the mean is what is asked for.",
-            _over(ELEVEN, 1),
+            over(points, 1),
         ),
         Mistake(
-            "hundred_points",
-            "These are COCO's 101 points. VOC 2007 looks at 11: 0, 0.1, …, 1.",
-            average(HUNDRED),
-        ),
-        Mistake(
-            "whole_area",
-            "This is the whole area under the envelope. VOC 2007 looks at 11 points only and "
-            "takes the mean of the heights there.",
-            lambda p, r: ref.average_precision_all(p, r).item(),
+            "swapped",
+            "Precision and recall have changed places. Select by recall, "
+            "`precision[recall >= point]`: the heights are precisions.",
+            lambda p, r: average(points)(r, p),
         ),
         Mistake(
             "mean_of_precision",
@@ -178,76 +228,7 @@ AVERAGE_PRECISION_11 = Exercise(
             "counts alike instead, however many detections lie between two of them.",
             mean_precision,
         ),
-    ),
-    hints=(
-        "One height for each of the points 0, 0.1, …, 1: `for k in range(11)`, "
-        "the point is k / 10.",
-        "The height at a point is the highest precision among `precision[recall >= point]`.",
-        "If that selection is empty, the height is 0. At the end: sum / 11.",
-    ),
-    picture="curve",
-)
+    )
 
 
-AVERAGE_PRECISION_101 = Exercise(
-    name="average_precision_101",
-    points=2,
-    reference=ref.average_precision_101,
-    names=("precision", "recall"),
-    forbids=AVERAGES,
-    cases=CURVES,
-    mistakes=(
-        *_height_mistakes(HUNDRED),
-        Mistake(
-            "without_0",
-            "The point 0 is left out: COCO's points are 0, 0.01, …, 1, and that is 101 of them.",
-            average(HUNDRED[1:]),
-        ),
-        Mistake(
-            "without_1",
-            "The point 1 is left out: `range(100)` ends at 0.99. There are 101 points.",
-            average(HUNDRED[:-1]),
-        ),
-        Mistake(
-            "hundred_from_0_to_1",
-            "These are 100 points from 0 to 1, a little more than 0.01 apart. In steps of 0.01 "
-            "there are 101.",
-            average(_points(100)),
-        ),
-        Mistake(
-            "over_100",
-            "101 heights are divided by 100. From 0 to 1 in steps of 0.01 there are 101 points.",
-            _over(HUNDRED, 100),
-        ),
-        Mistake(
-            "over_reached",
-            "The mean is taken over the points that are reached only. The others have height 0, "
-            "and they count: divide by 101.",
-            _over_reached(HUNDRED),
-        ),
-        Mistake(
-            "eleven_points",
-            "These are the 11 points of VOC 2007. COCO looks at 101: 0, 0.01, …, 1.",
-            average(ELEVEN),
-        ),
-        Mistake(
-            "whole_area",
-            "This is the exact area under the envelope. COCO takes the mean of its heights at 101 "
-            "points, which is near but not the same.",
-            lambda p, r: ref.average_precision_all(p, r).item(),
-        ),
-        Mistake(
-            "mean_of_precision",
-            "This is the mean of `precision`, one value for each detection. Every recall point "
-            "counts alike instead, however many detections lie between two of them.",
-            mean_precision,
-        ),
-    ),
-    hints=(
-        "It is exercise 4 with other points: 0, 0.01, …, 1.",
-        "`for k in range(101)`: the point is k / 100, and at the end divide by 101.",
-        "Without a loop: `torch.searchsorted(recall, points)` says where each point is reached "
-        "first; read the envelope there, with a 0 behind its end for what is never reached.",
-    ),
-    picture="curve",
-)
+ELEVEN, HUNDRED = evenly(11), evenly(101)

@@ -98,6 +98,29 @@ def _answer_for_each_truth(ious: Tensor, threshold: float) -> list[int]:
     return [matches.index(g) if g in matches else -1 for g in range(ious.shape[1])]
 
 
+def _stop_at_miss(ious: Tensor, threshold: float) -> list[int]:
+    matches = greedy(ious, threshold)
+    end = matches.index(-1) if -1 in matches else len(matches)
+    return matches[:end] + [-1] * (len(matches) - end)
+
+
+def _last_row_first(ious: Tensor, threshold: float) -> list[int]:
+    return greedy(ious.flip(0), threshold)[::-1]
+
+
+def _empty_without_objects(ious: Tensor, threshold: float) -> list[int]:
+    return greedy(ious, threshold) if ious.shape[1] else []
+
+
+def _max_of_nothing(error: type[Exception]) -> Callable[[Tensor, float], list[int]]:
+    def wrong(ious: Tensor, threshold: float) -> list[int]:
+        if len(ious) and not ious.shape[1]:
+            raise error("max of an empty row")
+        return greedy(ious, threshold)
+
+    return wrong
+
+
 MATCH_COCO = Exercise(
     name="match_coco",
     points=3,
@@ -185,9 +208,38 @@ MATCH_COCO = Exercise(
         ),
         Mistake(
             "answer_for_each_object",
-            "The answer has an entry for each object. Each *box* needs one: which object it found, "
-            "or -1.",
+            "The answer has an entry for each object. It needs one for each box: which object that "
+            "box found, or -1.",
             _answer_for_each_truth,
+        ),
+        Mistake(
+            "stop_at_miss",
+            "The loop ends at the first box that finds nothing (`break`, or a `return` too far "
+            "in). The boxes behind it have their turn, too.",
+            _stop_at_miss,
+        ),
+        Mistake(
+            "last_row_first",
+            "The last row chooses first. Row 0 has the best score: go from the top down.",
+            _last_row_first,
+        ),
+        Mistake(
+            "empty_without_objects",
+            "Without objects the answer is empty here. There are still boxes, and each needs its "
+            "entry: -1.",
+            _empty_without_objects,
+        ),
+        Mistake(
+            "max_of_nothing",
+            "Without objects a row is empty, and `max()` of nothing is an error. Then no box has "
+            "found anything: all -1.",
+            _max_of_nothing(RuntimeError),
+        ),
+        Mistake(
+            "argmax_of_nothing",
+            "Without objects a row is empty, and has no largest entry: `max(0)` and `argmax` stop "
+            "with an error. Then no box has found anything: all -1.",
+            _max_of_nothing(IndexError),
         ),
         Mistake(
             "counted_from_one",
@@ -217,8 +269,8 @@ MATCH_COCO = Exercise(
         "`free = torch.ones(G, dtype=torch.bool)`.",
         "In a row only the free objects count: torch.where(free, row, -1) puts -1 for the others. "
         "Then max and argmax.",
-        "If that max reaches the threshold, write the argmax into `matches[d]` and set "
-        "`free[argmax] = False`. Else leave -1 and `free` as they are.",
+        "Begin with `matches = torch.full((D,), -1)`. If that max reaches the threshold, write the "
+        "argmax into `matches[d]` and set `free[argmax] = False`. Else leave both as they are.",
         "max of an empty row is an error: if there are no objects, return all -1 at once.",
     ),
     picture="matches",
