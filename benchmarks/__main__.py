@@ -27,11 +27,11 @@ def main() -> int:
         )
         return 2
 
-    from benchmarks import boxes, suppression
+    from benchmarks import boxes, pooling, suppression
     from benchmarks.measure import DisagreementError, print_table
 
     torch.set_num_threads(arguments.threads)
-    comparisons = boxes.comparisons() + suppression.comparisons()
+    comparisons = boxes.comparisons() + suppression.comparisons() + pooling.comparisons()
     known = {comparison.op.split()[0] for comparison in comparisons}
     if unknown := set(arguments.only) - known:
         print(

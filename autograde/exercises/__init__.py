@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from autograde.exercises import lesson_01_iou, lesson_02_nms, lesson_03_map
+from autograde.exercises import lesson_01_iou, lesson_02_nms, lesson_03_map, lesson_04_anchors
 from autograde.spec import Exercise, Lesson
 
 LESSONS: dict[str, Lesson] = {
-    lesson.name: lesson
-    for lesson in (lesson_01_iou.LESSON, lesson_02_nms.LESSON, lesson_03_map.LESSON)
+    module.LESSON.name: module.LESSON
+    for module in (lesson_01_iou, lesson_02_nms, lesson_03_map, lesson_04_anchors)
 }
 PAGES = ("explorers",)  # notebooks beside the lessons: nothing to solve, nothing graded
 
