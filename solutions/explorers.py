@@ -16,7 +16,8 @@
 # Figures to play with: move something, and see the picture, the formula and the numbers change together.
 
 # %%
-from course_lib.explore import focal_loss_explorer, iou_explorer, map_explorer, nms_explorer
+from course_lib.explore import anchors_explorer, focal_loss_explorer, iou_explorer
+from course_lib.explore import map_explorer, nms_explorer, roi_explorer
 
 # %% [markdown]
 # **Intersection over union.** Box A is where the face is, box B is what a detector said. Drag them, pull their corners, move them with the arrow keys: how much do they share, and what would a loss tell the detector?
@@ -40,6 +41,20 @@ judged = map_explorer()
 judged
 
 # %% [markdown]
+# **Anchors.** Every dot carries the same few boxes, and two of the eight objects have none that fits. Turn the size, the stride, the thresholds: what gives each object an anchor, and what takes it away again? Or draw a box of your own.
+
+# %%
+anchored = anchors_explorer()
+anchored
+
+# %% [markdown]
+# **RoI pooling.** Drag the region over the feature map, then move it by tenths of a cell: which of the three methods jumps, and by how many pixels of the image has rounding moved the box? Try aligned = false.
+
+# %%
+region = roi_explorer()
+region
+
+# %% [markdown]
 # **Focal loss.** A detector sees a thousand easy pieces of background for each hard object. Start at γ = 0, then turn γ up: which examples still count?
 
 # %%
@@ -56,3 +71,5 @@ print("γ, α, loss ", focal.gamma, focal.alpha, focal.loss)
 print("hard share ", focal.shares)
 print("NMS        ", suppression.found, "of", len(suppression.truth), "found:", suppression.kept.tolist())
 print("AP         ", round(judged.average_precision(), 3), judged.counts)
+print("anchors    ", anchored.counts, "without a positive:", anchored.missed)
+print("RoI        ", region.box, "rounded by up to", round(region.moved, 2), "cells:", region.pooled("pool").tolist(), region.pooled("align").tolist())

@@ -14,7 +14,9 @@ from nbconvert import HTMLExporter
 
 from course_lib import boxes as ops
 from course_lib import draw
+from course_lib.anchors import base_anchors, grid_anchors
 from course_lib.explore import (
+    AnchorsExplorer,
     BarStrip,
     BoxCanvas,
     ColumnStrip,
@@ -24,18 +26,23 @@ from course_lib.explore import (
     MAPExplorer,
     NMSExplorer,
     Readout,
+    RoIExplorer,
     SceneView,
+    anchors_explorer,
     focal_loss_explorer,
     iou_explorer,
     map_explorer,
     nms_explorer,
+    roi_explorer,
     save,
 )
 from course_lib.explore import _link as link
 from course_lib.explore.__main__ import explorers_page
+from course_lib.explore.anchors import PRESETS as ANCHOR_PRESETS
 from course_lib.explore.iou import PRESETS
 from course_lib.explore.page import alive, embed, page
 from course_lib.losses import sigmoid_focal_loss
+from course_lib.pooling import prroi_pool, roi_align, roi_pool
 
 PHOTO = re.compile(r"data:image/jpeg;base64,[\w+/=]+")
 
@@ -276,10 +283,127 @@ def test_judges_refuse_what_means_nothing(make, name, value):
     assert getattr(explorer, name) == before
 
 
+# ------------------------------------------------------------------ anchors and RoIs
+
+
+def test_anchors_explorer_tells_its_stories():
+    found = {}
+    for name in ANCHOR_PRESETS:
+        explorer = anchors_explorer(preset=name)
+        found[name] = explorer
+        counts, A, (H, W) = explorer.counts, len(explorer.base), explorer.grid
+        assert counts["anchors"] == H * W * A == len(explorer.anchors)
+        assert counts["positive"] + counts["ignored"] + counts["negative"] == counts["anchors"]
+        assert explorer.positives.sum() == counts["positive"]
+    objects = len(explorer.boxes)
+    assert objects == 8
+    assert len(found["a first try"].missed) == 2
+    assert found["all found"].missed == []
+    squares = found["squares only"]
+    alone = squares.missed
+    squares.ratios = "three"
+    assert len(alone) == 4
+    assert len(squares.missed) == 1
+    sides = (explorer.boxes[:, 2:] - explorer.boxes[:, :2]).prod(1).sqrt()
+    large = found["too large"].missed
+    assert max(sides[large]) < min(side for k, side in enumerate(sides) if k not in large)
+    assert len(found["stride 64"].missed) > 4
+    strict, rescued = found["0.7 and 0.3"], found["… and rescued"]
+    assert strict.counts["ignored"] > 3 * found["a first try"].counts["ignored"]
+    assert len(strict.missed) == objects - 1
+    assert rescued.missed == []
+    assert rescued.counts["rescued"] == rescued.counts["positive"] - strict.counts["positive"] > 0
+
+
+def test_anchors_explorer_answers_for_a_box_and_a_place():
+    explorer = anchors_explorer("own")
+    explorer.own, explorer.size, explorer.stride = [40, 40, 72, 72], 32, 16
+    explorer.sizes = explorer.ratios = "one"
+    base = base_anchors([32], [1], rounded=False, dtype=torch.float64)
+    anchors = grid_anchors(base, (15, 20), 16, offset=0.5)
+    assert torch.equal(explorer.anchors, anchors)
+    assert torch.equal(explorer.ious, ops.box_iou(explorer.boxes, anchors))
+    explorer.place = [56, 63.9]
+    assert explorer.location == (3, 3)
+    assert explorer.here.tolist() == [1]
+    assert explorer.counts["positive"] == 1, "a step of half its side leaves an IoU of 1/3"
+    explorer.place = [320, 240]
+    assert explorer.location == (14, 19)
+    with explorer.hold_trait_notifications():
+        explorer.low = 0.9
+        explorer.high = 0.95
+    assert (explorer.low, explorer.high) == (0.9, 0.95)
+
+
+def test_roi_explorer_answers_with_the_library():
+    explorer = roi_explorer(bins=3, points=1, aligned=False)
+    features = torch.tensor(explorer.map, dtype=torch.float64)[None, None]
+    box = torch.tensor([[0.0, *(16 * side for side in explorer.box)]], dtype=torch.float64)
+    for method, answer in (
+        ("pool", roi_pool(features, box, 3, 1 / 16)),
+        ("align", roi_align(features, box, 3, 1 / 16, 1, False)),
+        ("precise", prroi_pool(features, box, 3, 1 / 16)),
+    ):
+        assert torch.equal(explorer.pooled(method), answer[0, 0])
+    explorer.aligned = True
+    assert torch.equal(explorer.pooled("align"), roi_align(features, box, 3, 1 / 16, 1, True)[0, 0])
+    torch.testing.assert_close(
+        explorer.pooled("precise"), roi_align(features, box, 3, 1 / 16, 64, True)[0, 0],
+        atol=1e-3, rtol=0,
+    )  # fmt: skip
+    assert explorer.moved == pytest.approx(0.4)
+    with pytest.raises(ValueError, match="pool, align, precise, got 'max'"):
+        explorer.pooled("max")
+
+
+def test_a_tenth_of_a_cell_is_a_jump_or_nothing_for_roi_pool():
+    explorer = roi_explorer()
+    jumps = {"pool": [], "align": [], "precise": []}
+    for k in range(30):
+        explorer.box = [round(1 + k / 10, 1), 1.3, round(3.9 + k / 10, 1), 4.4]
+        for method, seen in jumps.items():
+            seen.append(explorer.pooled(method))
+    changed = {m: torch.stack(s).diff(dim=0).abs().amax((1, 2)) for m, s in jumps.items()}
+    assert int((changed["pool"] == 0).sum()) > 20
+    assert changed["pool"].max() > 2
+    for method in ("align", "precise"):
+        assert 0 < changed[method].min() < changed[method].max() < 0.8
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value"),
+    [
+        (anchors_explorer, "truth", "crowd"), (anchors_explorer, "size", 7),
+        (anchors_explorer, "sizes", "two"), (anchors_explorer, "ratios", "two"),
+        (anchors_explorer, "stride", 12), (anchors_explorer, "high", 0.3),
+        (anchors_explorer, "low", 0.6), (anchors_explorer, "own", [0, 0, 0, 9]),
+        (anchors_explorer, "own", [0, 0, 400, 9]), (anchors_explorer, "own", [0, 0, 9]),
+        (anchors_explorer, "own", [0, 0, 9, float("nan")]), (anchors_explorer, "own", ["a"] * 4),
+        (anchors_explorer, "place", [-1, 0]), (anchors_explorer, "place", 5),
+        (anchors_explorer, "world", {}),
+        (roi_explorer, "box", [1, 1, 1, 2]), (roi_explorer, "box", [0, 0, 9, 2]),
+        (roi_explorer, "box", [0, 0, 9]), (roi_explorer, "box", [0, 0, float("nan"), 2]),
+        (roi_explorer, "box", "box"), (roi_explorer, "bins", 4), (roi_explorer, "points", 0),
+        (roi_explorer, "map", []), (roi_explorer, "stride", 8),
+    ],
+)  # fmt: skip
+def test_regions_refuse_what_means_nothing(make, name, value):
+    explorer = make()
+    before = getattr(explorer, name)
+    with pytest.raises(traitlets.TraitError, match=name):
+        setattr(explorer, name, value)
+    assert getattr(explorer, name) == before
+
+
+def test_a_preset_that_is_not_there():
+    with pytest.raises(ValueError, match=r"one of a first try, all found.*'small'"):
+        anchors_explorer(preset="small")
+
+
 # ------------------------------------------------------------------ modules and pages
 
 WIDGETS = (
-    IoUExplorer, NMSExplorer, MAPExplorer, FocalLossExplorer,
+    IoUExplorer, NMSExplorer, MAPExplorer, AnchorsExplorer, RoIExplorer, FocalLossExplorer,
     BoxCanvas, CurvePlot, BarStrip, Readout, SceneView, ColumnStrip,
 )  # fmt: skip
 READS = re.compile(r"export default widget\(\w+, \[([^\]]*)\]\);")
@@ -327,7 +451,7 @@ def test_the_page_in_docs_does_not_drift():
     """The pictures apart: their bytes are the JPEG encoder's."""
     committed = (PROJECT / "docs" / "explorers.html").read_text(encoding="utf-8")
     fresh = explorers_page()
-    assert len(PHOTO.findall(fresh)) == len(PHOTO.findall(committed)) == 8
+    assert len(PHOTO.findall(fresh)) == len(PHOTO.findall(committed)) == 9
     assert PHOTO.sub("", fresh) == PHOTO.sub("", committed), "run `make lessons` and commit"
 
 

@@ -695,7 +695,7 @@ def test_two_views_keep_in_step(host: Host) -> None:
 # The names of all controls in their order; of radio buttons only one is a stop.
 CONTROLS = """() => [...document.querySelectorAll("[data-explorer]")].flatMap(root =>
     [...root.querySelectorAll("input:not([type=radio]), input:checked, button, [tabindex='0']")]
-    .map(nameOf))"""
+    .filter(e => e.checkVisibility()).map(nameOf))"""
 NAME = """() => { window.nameOf = e =>
     e.getAttribute("aria-label")?.split(":")[0] ?? (e.closest("label") ?? e).textContent }"""
 

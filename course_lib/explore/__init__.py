@@ -1,5 +1,6 @@
 """Figures to play with: drag a box, turn γ, see geometry, numbers and curves change together."""
 
+from course_lib.explore.anchors import AnchorsExplorer, anchors_explorer
 from course_lib.explore.focal import FocalLossExplorer, focal_loss_explorer
 from course_lib.explore.iou import IoUExplorer, iou_explorer
 from course_lib.explore.mean_ap import MAPExplorer, map_explorer
@@ -13,9 +14,11 @@ from course_lib.explore.parts import (
     Readout,
     SceneView,
 )
+from course_lib.explore.roi import RoIExplorer, roi_explorer
 
 __all__ = [
-    "BarStrip", "BoxCanvas", "ColumnStrip", "CurvePlot", "FocalLossExplorer", "IoUExplorer",
-    "MAPExplorer", "NMSExplorer", "Readout", "SceneView",
-    "focal_loss_explorer", "iou_explorer", "map_explorer", "nms_explorer", "save",
+    "AnchorsExplorer", "BarStrip", "BoxCanvas", "ColumnStrip", "CurvePlot", "FocalLossExplorer",
+    "IoUExplorer", "MAPExplorer", "NMSExplorer", "Readout", "RoIExplorer", "SceneView",
+    "anchors_explorer", "focal_loss_explorer", "iou_explorer", "map_explorer", "nms_explorer",
+    "roi_explorer", "save",
 ]  # fmt: skip

@@ -4,20 +4,21 @@ import argparse
 from pathlib import Path
 
 from course_lib.explore import (
+    anchors_explorer,
     focal_loss_explorer,
     iou_explorer,
     map_explorer,
     nms_explorer,
+    roi_explorer,
 )
 from course_lib.explore.page import page
 
 
 def explorers_page() -> str:
     """What docs/explorers.html holds."""
-    return page(
-        "Drag it, turn it, see it",
-        [iou_explorer(), nms_explorer(), map_explorer(), focal_loss_explorer()],
-    )
+    widgets = [iou_explorer(), nms_explorer(), map_explorer()]
+    widgets += [anchors_explorer(), roi_explorer(), focal_loss_explorer()]
+    return page("Drag it, turn it, see it", widgets)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ FOLDER = Path(__file__).with_name("js")
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=const|function|class)", re.MULTILINE)
 DEFAULT = re.compile(r"^export default [^;]*;\n", re.MULTILINE)
+SHEETS = ("look", "regions")
 COLORS = {
     "truth": draw.TRUTH, "prediction": draw.PREDICTION, "overlap": draw.OVERLAP,
     "union": draw.UNION, "enclosing": draw.ENCLOSING, "anchor": draw.ANCHOR,
@@ -50,4 +51,5 @@ def look() -> str:
         back, ink = tag_colors(color)
         colors += f"  --odx-{name}: {color};\n"
         colors += f"  --odx-{name}-tag: {to_hex(back)};\n  --odx-{name}-ink: {ink};\n"
-    return f".odx {{\n{colors}}}\n" + (FOLDER / "look.css").read_text(encoding="utf-8")
+    sheets = [(FOLDER / f"{name}.css").read_text(encoding="utf-8") for name in SHEETS]
+    return f".odx {{\n{colors}}}\n" + "\n".join(sheets)
