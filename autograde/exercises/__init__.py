@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from autograde.exercises import lesson_01_iou, lesson_02_nms, lesson_03_map, lesson_04_anchors
+from autograde.exercises import (
+    lesson_01_iou,
+    lesson_02_nms,
+    lesson_03_map,
+    lesson_04_anchors,
+    lesson_06_focal_loss,
+)
 from autograde.spec import Exercise, Lesson
 
 LESSONS: dict[str, Lesson] = {
     module.LESSON.name: module.LESSON
-    for module in (lesson_01_iou, lesson_02_nms, lesson_03_map, lesson_04_anchors)
+    for module in (
+        lesson_01_iou,
+        lesson_02_nms,
+        lesson_03_map,
+        lesson_04_anchors,
+        lesson_06_focal_loss,
+    )
 }
 PAGES = ("explorers",)  # notebooks beside the lessons: nothing to solve, nothing graded
 

@@ -1,0 +1,153 @@
+"""Exercise 2: sigmoid_focal_loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autograde.exercises.lesson_06_focal_loss import slips
+from autograde.exercises.lesson_06_focal_loss.inputs import (
+    both_kinds,
+    grid,
+    in_double,
+    none,
+    rare_positives,
+    very_right,
+    very_wrong,
+)
+from autograde.exercises.lesson_06_focal_loss.slips import LOG2, SAYS, focal, times
+from autograde.spec import Case, Draw, Exercise, Mistake
+from course_lib import losses as ref
+
+
+def _focused(d: Draw) -> float:
+    """A gamma that is neither 0 nor 1 nor 2."""
+    return (3.0, 4.0, 5.0)[d.integer(0, 2)]
+
+
+def _p_t_from_weighted(x: Tensor, t: Tensor, alpha: float, gamma: float) -> Tensor:
+    loss = slips.cross_entropy(x, t)
+    if alpha >= 0:
+        loss = slips.weight(t, alpha) * loss
+    wrong: Tensor = (1 - torch.exp(-loss)) ** gamma * loss
+    return wrong
+
+
+def _weight_inside(x: Tensor, t: Tensor, alpha: float, gamma: float) -> Tensor:
+    loss = slips.cross_entropy(x, t)
+    wrong: Tensor = slips.factor(x, t, gamma) + loss
+    return slips.weight(t, alpha) * wrong if alpha >= 0 else wrong
+
+
+def _by_positives(x: Tensor, t: Tensor, alpha: float, gamma: float) -> Tensor:
+    loss = focal()(x, t, alpha, gamma)
+    return loss / t.sum().clamp(min=1)
+
+
+def _always_a_quarter(x: Tensor, t: Tensor, alpha: float, gamma: float) -> Tensor:
+    return focal()(x, t, 0.25, gamma)
+
+
+def _says(name: str, **parts: Any) -> Mistake:
+    return Mistake(name, SAYS[name], focal(**parts))
+
+
+SIGMOID_FOCAL_LOSS = Exercise(
+    name="sigmoid_focal_loss",
+    points=4,
+    reference=ref.sigmoid_focal_loss,
+    names=("inputs", "targets", "alpha", "gamma"),
+    forbids=("sigmoid_focal_loss",),
+    cases=(
+        Case("γ = 2, no weights", lambda d: (*both_kinds(d), -1, 2), core=True),
+        Case("γ = 2, α = 0.25", lambda d: (*both_kinds(d), 0.25, 2), core=True),
+        Case("γ = 0: cross entropy again", lambda d: (*both_kinds(d), 0.75, 0)),
+        Case("a larger γ", lambda d: (*both_kinds(d), -1, _focused(d))),
+        Case("γ = 0.5", lambda d: (*both_kinds(d), 0.5, 0.5)),
+        Case("few positives, many negatives", lambda d: (*rare_positives(d), 0.9, 1)),
+        Case("3 images with 5 anchors each", lambda d: (*grid(d), 0.25, 2)),
+        Case("very wrong: logits beyond ±100", lambda d: (*very_wrong(d), -1, 2)),
+        Case("very right: logits beyond ±100", lambda d: (*very_right(d), 0.25, 2)),
+        Case("no logits at all", lambda d: (*none(d), 0.25, 2)),
+        Case("float64 stays float64", lambda d: (*in_double(d), 0.25, 2), dtype="exact"),
+    ),
+    mistakes=(
+        Mistake(
+            "p_for_p_t",
+            "The factor is (1 − p)^γ for every target. For negatives p_t is 1 − p, so theirs is "
+            "p^γ: now the easy negatives keep their weight and the hard ones lose it.",
+            focal(modulates=slips.p_for_p_t),
+        ),
+        Mistake(
+            "p_t_itself",
+            "The factor is p_t^γ: it turns down the hard ones. (1 − p_t)^γ turns down the easy "
+            "ones.",
+            focal(modulates=slips.p_t_itself),
+        ),
+        Mistake(
+            "gamma_times",
+            "γ multiplies. It is an exponent: (1 − p_t) ** gamma.",
+            focal(modulates=slips.product),
+        ),
+        Mistake(
+            "one_minus_power",
+            "This is 1 − p_t^γ: the brackets stand wrong. First 1 − p_t, then the power.",
+            focal(modulates=slips.one_minus_power),
+        ),
+        Mistake(
+            "gamma_ignored",
+            "γ has no effect: this is the balanced cross entropy. Multiply by (1 − p_t)^γ.",
+            focal(modulates=slips.no_factor),
+        ),
+        Mistake(
+            "gamma_fixed",
+            "γ is always 2 in your function. Use the argument `gamma`.",
+            lambda x, t, a, g: focal(modulates=slips.always_2)(x, t, a, 2),
+        ),
+        Mistake(
+            "alpha_fixed",
+            "α is always 0.25 in your function. Use the argument `alpha`.",
+            _always_a_quarter,
+        ),
+        Mistake(
+            "added",
+            "The factor (1 − p_t)^γ is added to the cross entropy. It multiplies it.",
+            _weight_inside,
+        ),
+        Mistake(
+            "p_t_from_weighted",
+            "p_t = exp(−loss) holds for the plain cross entropy only. Yours has α in it already: "
+            "compute the factor first, weigh afterwards.",
+            _p_t_from_weighted,
+        ),
+        Mistake(
+            "by_positives",
+            "Each loss is divided by the number of positives already. That comes later, after "
+            "the sum.",
+            _by_positives,
+        ),
+        _says("alpha_alike", weighs=slips.alike),
+        _says("alpha_swapped", weighs=slips.swapped),
+        _says("negatives_full", weighs=slips.negatives_full),
+        _says("alpha_ignored", weighs=slips.unweighted),
+        _says("alpha_below_0", below_0=True),
+        _says("naive", entropy=slips.naive_where),
+        _says("naive_sum", entropy=slips.naive_sum),
+        _says("clamped", entropy=slips.clamped(1e-7)),
+        _says("clamped_8", entropy=slips.clamped(1e-8)),
+        _says("double_sigmoid", entropy=slips.double_sigmoid),
+        _says("sign", entropy=times(-1)),
+        _says("log2", entropy=times(LOG2)),
+        _says("mean", after=lambda loss: loss.mean()),
+        _says("sum", after=lambda loss: loss.sum()),
+    ),
+    hints=(
+        "Your `balanced_cross_entropy(inputs, targets, alpha)` is two thirds of the answer. What "
+        "is missing is the factor (1 − p_t) ** gamma.",
+        "p = inputs.sigmoid(). The probability of the truth is p for positives, 1 − p for "
+        "negatives: `p_t = p * targets + (1 - p) * (1 - targets)`.",
+        "`return (1 - p_t) ** gamma * balanced_cross_entropy(inputs, targets, alpha)`",
+    ),
+)

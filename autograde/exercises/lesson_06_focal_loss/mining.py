@@ -1,0 +1,187 @@
+"""Exercise 4: hard_negative_mining."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from autograde.exercises.lesson_06_focal_loss.inputs import anchors, easy_positives
+from autograde.spec import Case, Exercise, Mistake
+from course_lib import losses as ref
+
+Mine = Callable[[Tensor, Tensor, float], Tensor]
+Count = Callable[[Tensor, Tensor, float], float]
+
+
+def mine(
+    count: Count = lambda loss, y, ratio: ratio * int((y > 0).sum()),
+    candidates: Callable[[Tensor], Tensor] = lambda y: y == 0,
+    positives: Callable[[Tensor], Tensor] = lambda y: y > 0,
+    hardness: Callable[[Tensor], Tensor] = lambda loss: loss,
+    short: str = "all",
+) -> Mine:
+    """Image by image: all positives, and the `count` hardest candidates.
+
+    short: where there are fewer candidates than that, take "all", whatever comes ("any"), or stop
+    with an "error".
+    """
+
+    def wrong(losses: Tensor, labels: Tensor, ratio: float) -> Tensor:
+        answer = positives(labels).clone()
+        for loss, y, row in zip(losses, labels, answer, strict=True):
+            k, able = int(count(loss, y, ratio)), candidates(y)
+            if short == "error":
+                row[able.nonzero().squeeze(1)[hardness(loss)[able].topk(k).indices]] = True
+                continue
+            rank = hardness(loss).masked_fill(~able, -torch.inf).argsort(descending=True)
+            row[rank[: k if short == "any" else min(k, int(able.sum()))]] = True
+        return answer
+
+    return wrong
+
+
+def _over_the_batch(losses: Tensor, labels: Tensor, ratio: float) -> Tensor:
+    return mine()(losses.flatten()[None], labels.flatten()[None], ratio).view_as(labels)
+
+
+def _count_of_the_batch(losses: Tensor, labels: Tensor, ratio: float) -> Tensor:
+    every = int((labels > 0).sum())
+    return mine(count=lambda loss, y, r: r * every)(losses, labels, ratio)
+
+
+def _at_least_one(loss: Tensor, y: Tensor, ratio: float) -> float:
+    return ratio * max(int((y > 0).sum()), 1)
+
+
+def _indices(losses: Tensor, labels: Tensor, ratio: float) -> Tensor:
+    return mine()(losses, labels, ratio).nonzero()
+
+
+HARD_NEGATIVE_MINING = Exercise(
+    name="hard_negative_mining",
+    points=3,
+    reference=ref.hard_negative_mining,
+    names=("losses", "labels", "ratio"),
+    cases=(
+        Case("one image, 3 : 1", lambda d: (*anchors(d, (2, 12, 0)), 3), core=True),
+        Case(
+            "two images, each with its own count",
+            lambda d: (*anchors(d, (1, 10, 0), (3, 8, 0)), 2),
+            core=True,
+        ),
+        Case("positives with small losses stay", lambda d: (*easy_positives(d), 3)),
+        Case("anchors to be left out (−1)", lambda d: (*anchors(d, (2, 9, 5), (1, 12, 3)), 3)),
+        Case("fewer negatives than allowed", lambda d: (*anchors(d, (4, 5, 3)), 3)),
+        Case("an image without positives", lambda d: (*anchors(d, (0, 10, 0), (2, 8, 0)), 3)),
+        Case("as many negatives as positives", lambda d: (*anchors(d, (3, 10, 0)), 1)),
+    ),
+    mistakes=(
+        Mistake(
+            "easiest",
+            "These are the easiest negatives, with the smallest losses. Hard means: a large loss.",
+            mine(hardness=lambda loss: -loss),
+        ),
+        Mistake(
+            "first_ones",
+            "The negatives are taken in the order in which they come. Take those with the "
+            "largest losses.",
+            mine(hardness=lambda loss: -torch.arange(len(loss)).float()),
+        ),
+        Mistake(
+            "ratio_alone",
+            "Each image gets `ratio` negatives. It should be `ratio` for each of its positives.",
+            mine(count=lambda loss, y, ratio: ratio),
+        ),
+        Mistake(
+            "as_many_as_positives",
+            "There are as many negatives as positives: `ratio` is not used.",
+            mine(count=lambda loss, y, ratio: int((y > 0).sum())),
+        ),
+        Mistake(
+            "ratio_upside_down",
+            "The number of positives is divided by `ratio`. There shall be `ratio` negatives for "
+            "each positive: multiply.",
+            mine(count=lambda loss, y, ratio: int((y > 0).sum()) / ratio),
+        ),
+        Mistake(
+            "positives_compete",
+            "The hardest are chosen among all anchors. Positives are kept anyway and must not use "
+            "up places of negatives.",
+            mine(candidates=lambda y: y >= 0),
+        ),
+        Mistake(
+            "positives_drop",
+            "The positives are missing. All of them are kept, together with the hard negatives.",
+            mine(positives=lambda y: torch.zeros_like(y, dtype=torch.bool)),
+        ),
+        Mistake(
+            "all_negatives",
+            "All negatives are kept. Only the hardest are, `ratio` for each positive.",
+            mine(count=lambda loss, y, ratio: len(loss)),
+        ),
+        Mistake(
+            "over_the_batch",
+            "All images are thrown together. Each image has its own count, and its own hardest "
+            "negatives.",
+            _over_the_batch,
+        ),
+        Mistake(
+            "count_of_the_batch",
+            "The positives of all images are counted together. Each image's count comes from its "
+            "own positives.",
+            _count_of_the_batch,
+        ),
+        Mistake(
+            "ignored_as_negatives",
+            "Anchors with label −1 are taken as negatives. They are to be left out: only "
+            "labels == 0 are negatives.",
+            mine(candidates=lambda y: y <= 0),
+        ),
+        Mistake(
+            "ignored_as_positives",
+            "Anchors with label −1 are taken as positives. Only labels above 0 are.",
+            mine(
+                positives=lambda y: y != 0,
+                count=lambda loss, y, ratio: ratio * int((y != 0).sum()),
+            ),
+        ),
+        Mistake(
+            "at_least_one",
+            "An image without positives still gets negatives. `ratio` times 0 positives is 0.",
+            mine(count=_at_least_one),
+        ),
+        Mistake(
+            "total_in_ratio",
+            "`ratio` times the positives is taken as the number of all anchors that are kept. "
+            "It is the number of negatives alone.",
+            mine(count=lambda loss, y, ratio: (ratio - 1) * int((y > 0).sum())),
+        ),
+        Mistake(
+            "fills_up",
+            "Where there are fewer negatives than allowed, others fill the places. Take no more "
+            "than there are: keep `& (labels == 0)`.",
+            mine(short="any"),
+        ),
+        Mistake(
+            "topk_too_many",
+            "topk fails where it is asked for more than there are. Take "
+            "min(ratio · positives, negatives).",
+            mine(short="error"),
+        ),
+        Mistake(
+            "indices",
+            "Indices came back. Give True or False for every anchor, in the shape of `losses`.",
+            _indices,
+        ),
+    ),
+    hints=(
+        "`labels > 0` are the positives: all stay. `labels == 0` are the candidates. A loop over "
+        "the images is fine.",
+        "Of one image: set the losses of all others to −inf with masked_fill, and sort with "
+        "`argsort(descending=True)`: the first indices are the hardest negatives.",
+        "Take `min(ratio * positives, negatives)` of them, and set these places of a copy of "
+        "`labels > 0` to True.",
+    ),
+)

@@ -1,0 +1,189 @@
+"""What wrong answers are made of: focal loss from logits, with a slip of your choice.
+
+gamma = 0 gives the balanced cross entropy. Each part can be replaced by a slip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+Part = Callable[[Tensor, Tensor], Tensor]  # of inputs and targets
+Weight = Callable[[Tensor, float], Tensor]  # of targets and alpha
+Factor = Callable[[Tensor, Tensor, float], Tensor]  # of inputs, targets and gamma
+
+
+def cross_entropy(x: Tensor, t: Tensor) -> Tensor:
+    return -(t * logsigmoid(x) + (1 - t) * logsigmoid(-x))
+
+
+def weight(t: Tensor, alpha: float) -> Tensor:
+    return alpha * t + (1 - alpha) * (1 - t)
+
+
+def factor(x: Tensor, t: Tensor, gamma: float) -> Tensor:
+    p = torch.sigmoid(x)
+    power: Tensor = ((1 - p) * t + p * (1 - t)) ** gamma
+    return power
+
+
+def focal(
+    entropy: Part = cross_entropy,
+    weighs: Weight = weight,
+    modulates: Factor = factor,
+    after: Callable[[Tensor], Tensor] = lambda loss: loss,
+    below_0: bool = False,
+) -> Callable[..., Tensor]:
+    """(inputs, targets, alpha, gamma=0) -> loss, with the parts as given.
+
+    below_0: whether a negative alpha is used as a weight, too.
+    """
+
+    def wrong(x: Tensor, t: Tensor, alpha: float, gamma: float = 0) -> Tensor:
+        loss = entropy(x, t)
+        if gamma:
+            loss = modulates(x, t, gamma) * loss
+        if alpha >= 0 or below_0:
+            loss = weighs(t, alpha) * loss
+        return after(loss)
+
+    return wrong
+
+
+# ------------------------------------------------------------------ slips of the cross entropy
+
+
+def naive_where(x: Tensor, t: Tensor) -> Tensor:
+    p = torch.sigmoid(x)
+    return -torch.where(t == 1, p, 1 - p).log()
+
+
+def naive_sum(x: Tensor, t: Tensor) -> Tensor:
+    p = torch.sigmoid(x)
+    return -(t * p.log() + (1 - t) * (1 - p).log())
+
+
+def clamped(eps: float) -> Part:
+    def wrong(x: Tensor, t: Tensor) -> Tensor:
+        p = torch.sigmoid(x)
+        return -(t * p.clamp(min=eps).log() + (1 - t) * (1 - p).clamp(min=eps).log())
+
+    return wrong
+
+
+def double_sigmoid(x: Tensor, t: Tensor) -> Tensor:
+    return cross_entropy(torch.sigmoid(x), t)
+
+
+def log_of_logits(x: Tensor, t: Tensor) -> Tensor:
+    return -(t * x.log() + (1 - t) * (1 - x).log())
+
+
+def softmax_for_sigmoid(x: Tensor, t: Tensor) -> Tensor:
+    p = x.softmax(-1)
+    return -(t * p.log() + (1 - t) * (1 - p).log())
+
+
+def all_positive(x: Tensor, t: Tensor) -> Tensor:
+    return -logsigmoid(x)
+
+
+def only_positive(x: Tensor, t: Tensor) -> Tensor:
+    return -t * logsigmoid(x)
+
+
+def targets_swapped(x: Tensor, t: Tensor) -> Tensor:
+    return cross_entropy(x, 1 - t)
+
+
+def times(number: float, entropy: Part = cross_entropy) -> Part:
+    return lambda x, t: number * entropy(x, t)
+
+
+LOG2, LOG10 = 1.4426950408889634, 0.4342944819032518
+
+
+# ------------------------------------------------------------------ slips of the weight
+
+
+def alike(t: Tensor, alpha: float) -> Tensor:
+    return torch.full_like(t, alpha)
+
+
+def swapped(t: Tensor, alpha: float) -> Tensor:
+    return weight(1 - t, alpha)
+
+
+def negatives_full(t: Tensor, alpha: float) -> Tensor:
+    return alpha * t + (1 - t)
+
+
+def unweighted(t: Tensor, alpha: float) -> Tensor:
+    return torch.ones_like(t)
+
+
+# ------------------------------------------------------------------ slips of the factor
+
+
+def p_for_p_t(x: Tensor, t: Tensor, gamma: float) -> Tensor:
+    power: Tensor = (1 - torch.sigmoid(x)) ** gamma
+    return power
+
+
+def p_t_itself(x: Tensor, t: Tensor, gamma: float) -> Tensor:
+    return factor(-x, t, gamma)
+
+
+def product(x: Tensor, t: Tensor, gamma: float) -> Tensor:
+    return gamma * factor(x, t, 1)
+
+
+def one_minus_power(x: Tensor, t: Tensor, gamma: float) -> Tensor:
+    return 1 - factor(-x, t, gamma)
+
+
+def no_factor(x: Tensor, t: Tensor, gamma: float) -> Tensor:
+    return torch.ones_like(x)
+
+
+def always_2(x: Tensor, t: Tensor, gamma: float) -> Tensor:
+    return factor(x, t, 2)
+
+
+SAYS = {
+    "mean": "One mean came back. Give every logit its own loss: who sums and divides is decided "
+    "outside.",
+    "sum": "One sum came back. Give every logit its own loss: who sums and divides is decided "
+    "outside.",
+    "alpha_alike": "α multiplies both classes alike. Positives weigh α, negatives 1 − α.",
+    "alpha_swapped": "α sits on the wrong class: positives weigh α, negatives 1 − α.",
+    "negatives_full": "Positives weigh α, but negatives still weigh 1. They weigh 1 − α.",
+    "alpha_ignored": "α has no effect. Multiply positives by α and negatives by 1 − α.",
+    "alpha_below_0": "A negative α is used as a weight. It means: no weights, all count 1.",
+    "double_sigmoid": "Sigmoid is applied twice: you take it of `inputs`, then hand the "
+    "probability to a function that expects a logit.",
+    "log_of_logits": "The logarithm is taken of the logits. They are no probabilities yet: "
+    "p = sigmoid(input).",
+    "softmax": "softmax makes the anchors compete with each other. Each logit is a yes-or-no "
+    "question of its own: sigmoid.",
+    "sign": "The loss came out negative: ln of a probability is below 0. A minus sign is missing.",
+    "all_positive": "Every target is treated as 1: −ln(p) for all. For a target of 0 the truth "
+    "got 1 − p.",
+    "only_positive": "Only positives have a loss. A negative's is −ln(1 − p): the term with "
+    "1 − t is missing.",
+    "targets_swapped": "Positives and negatives are swapped: −ln(p) belongs to a target of 1, "
+    "−ln(1 − p) to 0.",
+    "log2": "The logarithm has base 2. The loss uses the natural one, `torch.log`.",
+    "log10": "The logarithm has base 10. The loss uses the natural one, `torch.log`.",
+    "naive": "The sigmoid rounds to 0 or to 1 before the logarithm sees it, and log(0) is −inf. "
+    "Take logsigmoid(x) and logsigmoid(−x): no probability in between.",
+    "naive_sum": "For sure answers 0 · log(0) = 0 · (−inf) is NaN. Take logsigmoid(x) and "
+    "logsigmoid(−x) of the logit: no log(0) arises.",
+    "clamped": "The probability is kept away from 0 by 1e-7, so the loss stops at 16 and its "
+    "gradient is 0: who is most wrong learns nothing. Use logsigmoid.",
+    "clamped_8": "With 1e-8 under the logarithm the loss stops at 18 and its gradient is 0: who "
+    "is most wrong learns nothing. Use logsigmoid.",
+}
