@@ -95,7 +95,7 @@ def _settle_line(line: Tensor, iou_threshold: float | int) -> Tensor:
         for step in range(begin + 1, begin + 1 + reach, steps):
             # Box i beside the boxes i + 1, i + 2, ...: a view of the line, not a copy.
             those = padded[:, step : min(step + steps, begin + 1 + reach) + R - 1].unfold(1, R, 1)
-            iou = _follower_iou(these[:, None], those)  # [steps, R]
+            iou = _line_iou(these[:, None], those)  # [steps, R]
             clashing = (iou.amax(0) > iou_threshold).nonzero().squeeze(1)  # few as a rule
             ahead, which = (iou.index_select(1, clashing) > iou_threshold).nonzero().unbind(1)
             first = clashing[which]
@@ -134,24 +134,11 @@ def _pick(line: Tensor, mask: Tensor) -> Tensor:
 
 
 def _line_iou(one: Tensor, other: Tensor) -> Tensor:
-    """IoU of solid boxes, column by column, broadcast. The same operations as in `box_iou`."""
+    """IoU of solid boxes, column by column, broadcast, as in `box_iou`; at most 0 for none."""
     start1, end1, (area1,) = one[:5].split_with_sizes((2, 2, 1))
     start2, end2, (area2,) = other[:5].split_with_sizes((2, 2, 1))
     width, height = torch.minimum(end1, end2).sub_(torch.maximum(start1, start2))
-    return _ratio(width, height, area1, area2)
-
-
-def _follower_iou(one: Tensor, other: Tensor) -> Tensor:
-    """The same where `other` starts no further left, or is of another class."""
-    _, top1, right1, bottom1, area1 = one[:5]
-    left2, top2, right2, bottom2, area2 = other[:5]
-    width = torch.minimum(right1, right2).sub_(left2)
-    height = torch.minimum(bottom1, bottom2).sub_(torch.maximum(top1, top2))
-    return _ratio(width, height, area1, area2)
-
-
-def _ratio(width: Tensor, height: Tensor, area1: Tensor, area2: Tensor) -> Tensor:
-    """IoU from the sides of the overlap; not above 0 where they are none. Works in place."""
+    # One of the sides stopped at 0 is enough here: an IoU below 0 is not above any threshold.
     inter = width.clamp_(min=0).mul_(height)
     return inter.div_((area1 + area2).sub_(inter))
 
