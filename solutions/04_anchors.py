@@ -164,10 +164,10 @@ draw.show(
 #
 # **By hand first.** Size 64, ratio 2: √2 ≈ 1.414, so h ≈ 90.5 and w ≈ 45.3. Half of each to every side: (−22.6, −45.3, 22.6, 45.3). Rounded to whole pixels: (−23, −45, 23, 45). And for ratio 1/2? The same, lying down.
 #
-# - Each row is x1, y1, x2, y2. **Round the corners**, not the sides, to the nearest whole pixel. (A habit of torchvision. Other libraries leave the fractions.)
+# - Each row is x1, y1, x2, y2. **Round the corners**, not the sides, to the nearest whole pixel; 16.5, in the middle, becomes 16, the even one, as `torch.round` does it. (A habit of torchvision. Other libraries leave the fractions.)
 # - The order is **ratio by ratio**: all sizes of the first ratio, then all sizes of the second. For sizes 32, 64 and ratios 0.5, 1: (32, 0.5), (64, 0.5), (32, 1), (64, 1).
 #
-# You get two lists of numbers and give a tensor [A, 4], with A sizes times ratios.
+# You get two lists of numbers and return a tensor [A, 4], with A sizes times ratios.
 
 
 # %% solve="base_anchors"
@@ -243,7 +243,7 @@ draw.show(
 #
 # The order matters, because the network gives its answers in the same one: **row by row** from the top, from left to right in a row, and the A anchors of a location together.
 #
-# `grid` is (H, W): rows first, as in the shape of an array. The answer is a list of boxes, [H·W·A, 4]. Loops or broadcasting, both get full points.
+# `grid` is (H, W): rows first, as in the shape of an array. Return a tensor of boxes, [H·W·A, 4]. Loops or broadcasting, both get full points. Here and in exercises 4 and 5 the answer has the dtype of the input (float64 stays float64), and no boxes at all give [0, 4].
 
 
 # %% solve="grid_anchors"
@@ -286,7 +286,7 @@ draw.show(
 # %% [markdown]
 # ### A pyramid of grids
 #
-# Should a bird of 15 pixels and a tree of 130 be looked for on the same grid? Later detectors use several feature maps, a **pyramid** with L levels: fine grids with small anchors, coarse grids with large ones. RetinaNet (Lin et al., 2017) has five, with strides 8, 16, 32, 64, 128 and sizes of four times the stride. At every location there are 3 ratios in 3 finer sizes, $s$, $2^{1/3}s$ and $2^{2/3}s$.
+# Should a cat of 15 × 19 pixels and a tree of 81 × 104 be looked for on the same grid? Later detectors use several feature maps, a **pyramid** with L levels: fine grids with small anchors, coarse grids with large ones. RetinaNet (Lin et al., 2017) has five, with strides 8, 16, 32, 64, 128 and sizes of four times the stride. At every location there are 3 ratios in 3 sizes: $s$ itself and two steps on the way to the next level's, $2^{1/3}s$ and $2^{2/3}s$.
 
 # %%
 levels = list(
@@ -318,7 +318,7 @@ for stride in (8, 16, 32, 64, 128):
 print(f"  all levels: {total:,}")
 
 # %% [markdown]
-# Remember that number: **about 100,000 anchors** for a handful of objects. Three quarters of them are on the finest level. More anchors fit better, and every one of them costs time: this is one place where detectors trade speed for accuracy.
+# Remember that number: **more than 100,000 anchors** for a handful of objects. Three quarters of them are on the finest level. More anchors fit better, and every one of them costs time: this is one place where detectors trade speed for accuracy.
 #
 # ## Who answers for what?
 #
@@ -344,7 +344,7 @@ draw.show(
 )
 
 # %% [markdown]
-# Why the band in between? An anchor with IoU 0.45 shows half an object. Calling it background would punish the network for seeing the object; calling it positive asks for a large correction. So it is left out of the loss. (Faster R-CNN uses 0.7 and 0.3: a wide band.)
+# Why the band in between? An anchor with IoU 0.45 shows a good part of an object, and much beside it. Calling it background would punish the network for seeing the object; calling it positive asks for a large correction. So it is left out of the loss. (Faster R-CNN uses 0.7 and 0.3: a wide band.)
 #
 # And an object that no anchor overlaps enough? It would never be learned. The **low-quality rule**, which can be switched on, helps: for each truth look up the highest IoU that any anchor has with it. Every anchor that reaches this IoU becomes positive, however low it is.
 #
@@ -365,7 +365,9 @@ draw.show(
 #
 # - *At least* the high threshold is positive, *below* the low one is negative.
 # - The rule makes an anchor positive, and no more: it still answers for **its own best truth**. If anchor 4 had 0.65 with P, its answer would be 0, not 1.
-# - A truth that no anchor overlaps at all has a best IoU of 0, and so does nearly every anchor with it. That is no match. An image without truths (`iou` is [0, N]) makes every anchor negative.
+# - Where no anchor overlaps a truth at all, its best IoU is 0, and all anchors tie for it. The rule must not lift them: it needs a best IoU above 0.
+#
+# Return a tensor [N] of whole numbers. An image without truths (`iou` is [0, N]) makes every anchor negative.
 
 
 # %% solve="match_anchors"
@@ -432,7 +434,7 @@ draw.show(
 )
 
 # %% [markdown]
-# On the left the cat has nobody: your smallest anchor is 32, the cat 15 by 19. In the middle the rule has rescued it, with anchors that overlap it by 0.28. They have a hard task, but a hard task is better than none.
+# On the left two objects have nobody. The bird (37 × 22) misses the threshold by a hair, its best IoU is 0.49. The cat (15 × 19) is far off: your smallest anchor is 32. In the middle the rule has rescued both, the cat with anchors that overlap it by 0.28. These have a hard task, but a hard task is better than none.
 #
 # ### A dozen against thousands
 #
@@ -544,7 +546,7 @@ draw.show(
 # - dx = (38 − 30) / 20 = 0.4, dy = (33 − 38) / 20 = −0.25;
 # - dw = ln(28 / 20) ≈ 0.336, dh = ln(20 / 20) = 0.
 #
-# Last, each column is **multiplied by a weight**: dx by the first, and so on. RetinaNet uses (1, 1, 1, 1), which changes nothing; Fast R-CNN (10, 10, 5, 5), because the deltas of good proposals are small numbers. The names are torchvision's: `reference_boxes` are the truths, `proposals` the anchors, row n belongs to row n.
+# Last, each column is **multiplied by a weight**: dx by the first, and so on. RetinaNet uses (1, 1, 1, 1), which changes nothing; Fast R-CNN (10, 10, 5, 5), because the deltas of good proposals are small numbers. The names are torchvision's: `reference_boxes` are the truths, `proposals` the anchors, row n belongs to row n. Return a tensor [N, 4].
 
 
 # %% solve="encode_boxes"
@@ -610,12 +612,12 @@ draw.show(
 # Three things on the way, in this order:
 #
 # - **divide** by the weights;
-# - **limit dw and dh** (not dx and dy) to at most `bbox_xform_clip`: 4.135 is ln(1000/16). A network that has not learned anything yet may well say dw = 100, and e^100 is more pixels than there are atoms in a mountain. From below no limit is needed;
-# - corners at the end: xyxy.
+# - **limit dw and dh** (not dx and dy) to at most the argument `bbox_xform_clip`. Use the argument itself, not a number of your own: its default is ln(1000/16), and 4.135 would be too rough. A network that has not learned anything yet may well say dw = 100, and e^100 is more pixels than there are atoms in a mountain. From below no limit is needed;
+# - corners at the end: return a tensor [N, 4], xyxy.
 
 
 # %% solve="decode_boxes"
-def decode_boxes(rel_codes, boxes, weights=(1, 1, 1, 1), bbox_xform_clip=4.1351666):
+def decode_boxes(rel_codes, boxes, weights=(1, 1, 1, 1), bbox_xform_clip=4.135166556742356):
     """Boxes [N, 4] to which the deltas [N, 4] lead from the anchors `boxes` [N, 4]."""
     ### BEGIN SOLUTION
     deltas = rel_codes / rel_codes.new_tensor(weights)
@@ -695,7 +697,7 @@ draw.show(
 )
 
 # %% [markdown]
-# Only **positive** anchors take part in it: a negative one has no box that it could be compared with. What they all take part in (but the ignored) is the other loss, *object or not*.
+# Only **positive** anchors take part in it: a negative one has no box that it could be compared with. The other loss asks *object or not*. It hears positives and negatives; ignored anchors are in neither loss.
 #
 # ## Break it
 #
@@ -722,7 +724,8 @@ axes[1].legend(frameon=False)
 draw.show(
     fig,
     "A low threshold gives many positives, most of them poor; a high one leaves objects without. "
-    "A finer grid (smaller stride) helps with both.",
+    "A finer grid (smaller stride) gives more positives at every threshold. But one object, the "
+    "cat, stays without at all three strides: it needs smaller anchors, not more of them.",
     "Left, falling curves of the number of positives for strides 8, 16 and 32. Right, rising "
     "curves of the number of objects without an anchor.",
 )
@@ -775,7 +778,7 @@ draw.show(
 # %% [markdown]
 # ### Exercise 6 · `shape_iou`
 #
-# The IoU of **every** shape in one list with **every** shape in another: [N, 2] and [M, 2], width and height each, to a table [N, M]. All on one centre, so place does not count.
+# The IoU of **every** shape in one list with **every** shape in another: [N, 2] and [M, 2], width and height each, to a table: return a tensor [N, M], in the dtype of the input; no shapes at all give [0, M]. All on one centre, so place does not count.
 #
 # **By hand first.** Wide, 40 × 10, and tall, 10 × 40. They share the smaller width and the smaller height: 10 · 10 = 100. Union: 400 + 400 − 100 = 700. IoU = 1/7 ≈ 0.14, although the areas are equal.
 

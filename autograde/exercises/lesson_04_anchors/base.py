@@ -167,6 +167,24 @@ BASE_ANCHORS = Exercise(
             _anchors(whole=torch.floor),
         ),
         Mistake(
+            "rounded_up",
+            "All corners were rounded up, as `.ceil()` does: the anchors are moved to the right "
+            "and down. Round to the nearest whole pixel.",
+            _anchors(whole=torch.ceil),
+        ),
+        Mistake(
+            "upside_down",
+            "y1 and y2 are exchanged. y grows downwards: y1 = −h/2 is the top edge, y2 = h/2 the "
+            "bottom.",
+            _anchors(corners=lambda w, h: (-w / 2, h / 2, w / 2, -h / 2)),
+        ),
+        Mistake(
+            "sides_less_one",
+            "The corners are (w − 1) / 2 from the centre: the old convention, in which a box "
+            "contains its last pixel. Ours are half-open: w / 2.",
+            _anchors(corners=lambda w, h: (-(w - 1) / 2, -(h - 1) / 2, (w - 1) / 2, (h - 1) / 2)),
+        ),
+        Mistake(
             "not_halved",
             "The corners lie a whole side away from the centre, so the anchors are twice as long. "
             "The centre is in the middle: half a side to the left, half to the right.",

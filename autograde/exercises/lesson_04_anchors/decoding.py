@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -11,7 +14,7 @@ from autograde.exercises.lesson_04_anchors.slips import decode
 from autograde.spec import Case, Draw, Exercise, Mistake
 from course_lib import coding as ref
 
-Inputs = tuple[Tensor, ...]
+Inputs = tuple[Any, ...]
 LEFT_ALONE = torch.tensor([1.0, 1.0, 0.0, 0.0])
 
 
@@ -37,12 +40,34 @@ def _far(d: Draw) -> Inputs:
     return torch.tensor([[8.0, -6.0, 0.25, 0.5]]), boxes(d, 1)
 
 
-def _clip_all(codes: Tensor) -> Tensor:
-    return codes.clamp(max=CLIP)
+def _own_limit(d: Draw) -> Inputs:
+    return (
+        torch.tensor([[0.5, -0.25, 2.0, 0.5], [0.25, 0.5, -0.5, 3.0]]),
+        boxes(d, 2),
+        [1.0, 1.0, 1.0, 1.0],
+        1.5,
+    )
 
 
-def _clip_both_ways(codes: Tensor) -> Tensor:
-    return torch.cat([codes[:, :2], codes[:, 2:].clamp(-CLIP, CLIP)], dim=1)
+def _clip_to(limit: float) -> Callable[[Tensor, float], Tensor]:
+    """A limit of one's own, whatever the argument says."""
+    return lambda codes, _: torch.cat([codes[:, :2], codes[:, 2:].clamp(max=limit)], dim=1)
+
+
+def _clip_all(codes: Tensor, limit: float) -> Tensor:
+    return codes.clamp(max=limit)
+
+
+def _clip_both_ways(codes: Tensor, limit: float) -> Tensor:
+    return torch.cat([codes[:, :2], codes[:, 2:].clamp(-limit, limit)], dim=1)
+
+
+def _clip_from_below(codes: Tensor, limit: float) -> Tensor:
+    return torch.cat([codes[:, :2], codes[:, 2:].clamp(min=limit)], dim=1)
+
+
+def _clip_width_only(codes: Tensor, limit: float) -> Tensor:
+    return torch.cat([codes[:, :2], codes[:, 2:3].clamp(max=limit), codes[:, 3:]], dim=1)
 
 
 def _clip_late(dwh: Tensor, size: Tensor) -> Tensor:
@@ -53,7 +78,7 @@ DECODE_BOXES = Exercise(
     name="decode_boxes",
     points=2,
     reference=ref.decode_boxes,
-    names=("rel_codes", "boxes", "weights"),
+    names=("rel_codes", "boxes", "weights", "bbox_xform_clip"),
     forbids=("decode_boxes", "decode_single", "decode"),
     rows=True,
     cases=(
@@ -62,15 +87,16 @@ DECODE_BOXES = Exercise(
         Case("moved and stretched", lambda d: (deltas(d, 4), boxes(d, 4)), core=True),
         Case("all zeros: the anchor itself", lambda d: (torch.zeros(2, 4), boxes(d, 2))),
         Case("a wild prediction: dw of 8 counts as log(1000/16)", _wild),
+        Case("another limit: bbox_xform_clip of 1.5", _own_limit),
         Case("a strong shrink is not limited", _tiny),
         Case("a long way is not limited", _far),
         Case(
-            "weights 10, 10, 5, 5",
-            lambda d: (deltas(d, 3) * 5, boxes(d, 3), [10.0, 10.0, 5.0, 5.0]),
+            "four different weights: 10, 8, 5, 4",
+            lambda d: (deltas(d, 3) * 5, boxes(d, 3), [10.0, 8.0, 5.0, 4.0]),
         ),
         Case(
             "weights and a wild prediction: divided first, then limited",
-            lambda d: (torch.tensor([[2.0, 1.0, 18.0, 32.0]]), boxes(d, 1), [10.0, 10.0, 5.0, 5.0]),
+            lambda d: (torch.tensor([[2.0, 1.0, 18.0, 32.0]]), boxes(d, 1), [10.0, 8.0, 5.0, 4.0]),
         ),
         Case(
             "float64 stays float64",
@@ -84,7 +110,30 @@ DECODE_BOXES = Exercise(
             "not_limited",
             "A wild dw is not limited: exp(8) is nearly 3,000 times the width, exp(100) infinite. "
             "Limit dw and dh to log(1000/16) before exp.",
-            decode(clip=lambda codes: codes),
+            decode(clip=lambda codes, _: codes),
+        ),
+        Mistake(
+            "limit_of_its_own",
+            "The limit is always log(1000/16). That is only its default: use the argument "
+            "`bbox_xform_clip`.",
+            decode(clip=_clip_to(CLIP)),
+        ),
+        Mistake(
+            "limit_rounded",
+            "The limit is 4.135, which is log(1000/16) rounded: wide boxes come out a bit too "
+            "small. Use the argument `bbox_xform_clip`.",
+            decode(clip=_clip_to(4.135)),
+        ),
+        Mistake(
+            "width_limited_only",
+            "dw is limited, dh is not. Both go through exp, so both need the limit.",
+            decode(clip=_clip_width_only),
+        ),
+        Mistake(
+            "limited_from_below",
+            "`clamp(min=...)` lifts every dw and dh to the limit at least. It is a largest value: "
+            "`clamp(max=bbox_xform_clip)`.",
+            decode(clip=_clip_from_below),
         ),
         Mistake(
             "all_limited",
@@ -102,7 +151,7 @@ DECODE_BOXES = Exercise(
             "limited_late",
             "The limit log(1000/16) was put on exp(dw). It is meant for dw itself, before exp: "
             "then the factor may be up to 62.5.",
-            decode(clip=lambda codes: codes, grow=_clip_late),
+            decode(clip=lambda codes, _: codes, grow=_clip_late),
         ),
         Mistake(
             "limited_first",
@@ -126,6 +175,11 @@ DECODE_BOXES = Exercise(
             "added_width",
             "dw was added to the width. It is the logarithm of a factor: w = w_a · exp(dw).",
             decode(grow=lambda dwh, size: dwh + size),
+        ),
+        Mistake(
+            "added_exp",
+            "exp(dw) was added to the width. It is a factor: w = w_a · exp(dw).",
+            decode(grow=lambda dwh, size: dwh.exp() + size),
         ),
         Mistake(
             "exp_upside_down",
@@ -184,6 +238,22 @@ DECODE_BOXES = Exercise(
             decode(split=slips.as_given),
         ),
         Mistake(
+            "taken_for_cxcywh",
+            "The anchors were read as centre and size. They are xyxy: the width is x2 − x1, the "
+            "centre (x1 + x2) / 2.",
+            decode(split=slips.as_centres),
+        ),
+        Mistake(
+            "y_before_x",
+            "The columns are y1, x1, y2, x2. The course writes x1, y1, x2, y2.",
+            decode(
+                corners=lambda centre, size: (
+                    (centre - size / 2).flip(1),
+                    (centre + size / 2).flip(1),
+                )
+            ),
+        ),
+        Mistake(
             "whole_side",
             "The corners lie a whole side from the centre, so the box is twice as long: half a "
             "side each way.",
@@ -200,6 +270,17 @@ DECODE_BOXES = Exercise(
             "These are centre and size. Turn them into corners at the end: centre − size/2, centre "
             "+ size/2.",
             decode(corners=lambda centre, size: (centre, size)),
+        ),
+        Mistake(
+            "weights_in_pairs",
+            "dy was divided by the weight of dx and dh by that of dw. There are four weights, one "
+            "for each column.",
+            decode(unweigh=lambda codes, weights: codes / weights[[0, 0, 2, 2]]),
+        ),
+        Mistake(
+            "one_weight_for_all",
+            "All columns were divided by the first weight. There are four, one for each column.",
+            decode(unweigh=lambda codes, weights: codes / weights[0]),
         ),
         Mistake(
             "weights_forgotten",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from autograde.exercises.lesson_04_anchors import slips
-from autograde.exercises.lesson_04_anchors.inputs import boxes, pairs
+from autograde.exercises.lesson_04_anchors.inputs import CLIP, boxes, pairs
 from autograde.exercises.lesson_04_anchors.slips import encode
 from autograde.spec import Case, Draw, Exercise, Mistake
 from course_lib import coding as ref
@@ -43,6 +43,19 @@ def _same(d: Draw) -> Inputs:
     return anchors.clone(), anchors
 
 
+def _hundredfold(d: Draw) -> Inputs:
+    """Boxes about a hundred times as wide and as high as their anchors: ln is above 4.135."""
+    truths = boxes(d, 2)
+    centre = (truths[:, :2] + truths[:, 2:]) / 2
+    half = (truths[:, 2:] - truths[:, :2]) / 256
+    return truths, torch.cat([centre - half, centre + half], dim=1)
+
+
+def _weights_in_log(codes: Tensor, weights: Tensor) -> Tensor:
+    """log(weight * w / w_a)."""
+    return torch.cat([codes[:, :2] * weights[:2], codes[:, 2:] + weights[2:].log()], dim=1)
+
+
 def _corner_differences(truths: Tensor, proposals: Tensor, *_: object) -> Tensor:
     return truths - proposals
 
@@ -60,9 +73,10 @@ ENCODE_BOXES = Exercise(
         Case("four boxes and their anchors", lambda d: pairs(d, 4), core=True),
         Case("twice as long and half as long", _twice_and_half),
         Case("the anchor itself: all zeros", _same),
+        Case("a tiny anchor for a large box", _hundredfold),
         Case(
-            "weights 10, 10, 5, 5",
-            lambda d: (*pairs(d, 3), [10.0, 10.0, 5.0, 5.0]),
+            "four different weights: 10, 8, 5, 4",
+            lambda d: (*pairs(d, 3), [10.0, 8.0, 5.0, 4.0]),
         ),
         Case(
             "negative coordinates: boxes over the border",
@@ -185,6 +199,34 @@ ENCODE_BOXES = Exercise(
             "x_and_width_first",
             "The columns are dx, dw, dy, dh. The order is dx, dy, dw, dh.",
             encode(order=(0, 2, 1, 3)),
+        ),
+        Mistake(
+            "height_before_width",
+            "The last two columns have changed places: dw, log(w / w_a), comes before dh.",
+            encode(order=(0, 1, 3, 2)),
+        ),
+        Mistake(
+            "limited",
+            "dw and dh are limited. The limit belongs to decoding, against wild predictions; "
+            "encoding says how large the truth really is.",
+            encode(stretch=lambda size, size_p: (size / size_p).log().clamp(max=CLIP)),
+        ),
+        Mistake(
+            "weights_in_pairs",
+            "dy got the weight of dx and dh that of dw. There are four weights, one for each "
+            "column.",
+            encode(weigh=lambda codes, weights: codes * weights[[0, 0, 2, 2]]),
+        ),
+        Mistake(
+            "one_weight_for_all",
+            "All columns got the first weight. There are four weights, one for each column.",
+            encode(weigh=lambda codes, weights: codes * weights[0]),
+        ),
+        Mistake(
+            "weights_in_log",
+            "The weights of dw and dh stand inside the logarithm. Take the logarithm first, then "
+            "multiply.",
+            encode(weigh=_weights_in_log),
         ),
         Mistake(
             "weights_forgotten",

@@ -52,6 +52,12 @@ def _spread(H: int, W: int, stride: float) -> tuple[Tensor, Tensor]:
     return grid_x, grid_y
 
 
+def _in_strides(H: int, W: int, stride: float) -> tuple[Tensor, Tensor]:
+    y, x = torch.arange(0, H, stride), torch.arange(0, W, stride)
+    grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
+    return grid_x, grid_y
+
+
 def _case(probes: str, count: int, grid: tuple[int, int], stride: int = 16, **about: Any) -> Case:
     def make(d: Draw) -> tuple[Any, ...]:
         return base(d, count), list(grid), stride + d.integer(0, 3)
@@ -183,6 +189,27 @@ GRID_ANCHORS = Exercise(
             "These are the locations, once for each anchor, and not the anchors around them. Add "
             "the base anchors.",
             _laid(join=lambda base, centres: centres[:, :, None] + 0 * base),
+        ),
+        Mistake(
+            "first_anchor_only",
+            "Only the first base anchor was laid out. Every location gets all of them.",
+            _laid(join=lambda base, centres: centres[:, :, None] + base[:1]),
+        ),
+        Mistake(
+            "cut_at_zero",
+            "Negative coordinates became 0. Anchors may leave the image; leave them as they are.",
+            _laid(shape=lambda all_of_them: all_of_them.reshape(-1, 4).clamp(min=0)),
+        ),
+        Mistake(
+            "range_in_strides",
+            "`range(0, H, stride)` counts the rows of the feature map in steps of the stride. "
+            "There are H rows, W columns: count all of them and multiply by the stride.",
+            _laid(points=_in_strides),
+        ),
+        Mistake(
+            "moves_in_pairs",
+            "x was added to x1 and y1, y to x2 and y2. A box is x1, y1, x2, y2: add (x, y, x, y).",
+            _laid(moves=lambda x, y: (x, x, y, y)),
         ),
         Mistake(
             "taken_away",

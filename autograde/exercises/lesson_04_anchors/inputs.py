@@ -1,7 +1,8 @@
 """Inputs of lesson 04: anchors, boxes, deltas and tables of IoU, each made for one thing to probe.
 
-IoU comes in sixteenths, sizes in whole pixels: whether a number reaches a threshold does not hang
-on rounding. Base anchors are chosen so that no corner lies near the middle between two pixels.
+IoU comes in sixteenths or 64ths, sizes in whole pixels: whether a number reaches a threshold does
+not hang on rounding. Base anchors are chosen so that no corner lies near the middle between two
+pixels.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ def boxes(d: Draw, count: int) -> Tensor:
     return pairs(d, count)[1]
 
 
-def table(rows: Sequence[Sequence[int]]) -> Tensor:
-    """IoU of truths (rows) with anchors (columns), written in sixteenths."""
-    return torch.tensor(rows, dtype=torch.float32) / 16
+def table(rows: Sequence[Sequence[int]], of: int = 16) -> Tensor:
+    """IoU of truths (rows) with anchors (columns), written in sixteenths (or 64ths)."""
+    return torch.tensor(rows, dtype=torch.float32) / of
 
 
 def mixed(d: Draw, iou: Tensor) -> Tensor:

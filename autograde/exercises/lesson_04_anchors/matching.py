@@ -26,8 +26,9 @@ def _case(
     low: float = 0.25,
     allow: bool = False,
     core: bool = False,
+    of: int = 16,
 ) -> Case:
-    return Case(probes, lambda d: (mixed(d, table(rows)), high, low, allow), core=core)
+    return Case(probes, lambda d: (mixed(d, table(rows, of)), high, low, allow), core=core)
 
 
 MATCH_ANCHORS = Exercise(
@@ -65,6 +66,17 @@ MATCH_ANCHORS = Exercise(
             [[13, 5, 0, 1, 2], [6, 3, 2, 1, 0], [1, 2, 0, 7, 5]],
             allow=True,
         ),
+        _case(
+            "a lifted anchor that prefers another truth answers for that one",
+            [[14, 8, 3, 0, 1], [0, 6, 1, 0, 2], [1, 0, 2, 1, 0]],
+            allow=True,
+        ),
+        _case(
+            "nearly as good as a truth's best anchor is not as good",
+            [[57, 3, 0, 56, 1], [2, 30, 28, 0, 29], [0, 1, 9, 8, 0]],
+            allow=True,
+            of=64,
+        ),
         Case("a truth that no anchor overlaps brings no match", _untouched),
         _case("one threshold for both: nothing is ignored", [[9, 8, 7, 1], [0, 2, 3, 8]], 0.5, 0.5),
         _case("one anchor, three truths", [[13], [15], [14]]),
@@ -86,6 +98,12 @@ MATCH_ANCHORS = Exercise(
             slips.matching(negative=slips.IGNORED, ignored=slips.NEGATIVE),
         ),
         Mistake(
+            "codes_swapped_throughout",
+            "−1 and −2 are swapped, in an image without truths, too. −1 is a negative, below the "
+            "low threshold; −2 lies between the thresholds and is ignored.",
+            slips.swapped_throughout,
+        ),
+        Mistake(
             "nothing_ignored",
             "All that is not positive became negative. From the low threshold up to the high one "
             "an anchor is ignored: −2.",
@@ -94,7 +112,8 @@ MATCH_ANCHORS = Exercise(
         Mistake(
             "all_ignored",
             "All that is not positive is ignored, so nothing learns what background looks like. "
-            "Below the low threshold an anchor is negative: −1.",
+            "Below the low threshold an anchor is −1. If you write both codes in turn, −2 comes "
+            "first: what is below `low` is below `high`, too.",
             slips.matching(negative=slips.IGNORED),
         ),
         Mistake(
@@ -151,8 +170,9 @@ MATCH_ANCHORS = Exercise(
         ),
         Mistake(
             "low_quality_forgotten",
-            "A truth without an anchor over the threshold goes without. When low-quality matches "
-            "are allowed, the anchors that overlap it most become positive.",
+            "Low-quality matches are allowed and nothing is lifted. You wrote the rule? After "
+            "`matches = truth` both names mean one tensor: your −1 and −2 stand in `truth`, too, "
+            "and are read back. Take `truth.clone()`.",
             lambda iou, high, low, allow: slips.match(iou, high, low, False),
         ),
         Mistake(
@@ -186,6 +206,36 @@ MATCH_ANCHORS = Exercise(
             "even where that IoU is 0. The rule makes them positive; each still answers for its "
             "own best truth.",
             slips.all_by_force,
+        ),
+        Mistake(
+            "rest_by_force",
+            "An anchor that was not positive got the number of the truth that lifted it. The rule "
+            "makes it positive; it answers for its own best truth, which may be another one.",
+            slips.rest_by_force,
+        ),
+        Mistake(
+            "ignored_stay",
+            "Only negative anchors were lifted. The rule makes an ignored one (−2) positive, too, "
+            "when it is a truth's best.",
+            slips.ignored_stay,
+        ),
+        Mistake(
+            "own_truth_only",
+            "An anchor was lifted only by its own best truth. Any truth lifts the anchors that "
+            "reach its best IoU, even those that prefer another truth (and answer for that one).",
+            slips.own_truth_only,
+        ),
+        Mistake(
+            "best_of_its_own",
+            "A truth looked for its best anchor only among those whose first choice it is. It "
+            "looks along its whole row; if it is nobody's first choice, it still lifts its best.",
+            slips.best_of_its_own,
+        ),
+        Mistake(
+            "near_ties",
+            "An anchor that is nearly as good as a truth's best one was lifted, too. Ties are "
+            "equal numbers: compare with `==`, without a tolerance.",
+            slips.matching(lifts=slips.near_ties),
         ),
         Mistake(
             "argmax_finds_one",
@@ -223,8 +273,9 @@ MATCH_ANCHORS = Exercise(
         "`quality, truth = iou.max(dim=0)` gives for each anchor, each column, its highest IoU and "
         "the row in which it stands. Without rows there is no maximum: if `len(iou) == 0`, give "
         "`torch.full((iou.shape[1],), -1)` back at once.",
-        "Begin with the answer for everybody, `matches = truth`, and overwrite: where the quality "
-        "is below `high` put −2, then where it is below `low` put −1. Or with `torch.where`.",
+        "Begin with the answer for everybody, `matches = truth.clone()` (a copy: you need `truth` "
+        "again), and overwrite: where the quality is below `high` put −2, then where it is below "
+        "`low` put −1. Or with `torch.where`.",
         "Low quality: `best = iou.amax(dim=1, keepdim=True)` is each truth's highest IoU; `lifted "
         "= ((iou == best) & (best > 0)).any(dim=0)` are the anchors that reach it. At the end "
         "`matches[lifted] = truth[lifted]`.",

@@ -32,7 +32,7 @@ def match(
 ) -> Tensor:
     """The exercise with one step replaced."""
     if len(iou) == 0:
-        return torch.full((iou.shape[1],), negative)
+        return torch.full((iou.shape[1],), NEGATIVE)
     quality, truth = iou.max(dim=0)
     positive = reaches_high(quality, high)
     if allow:
@@ -84,23 +84,68 @@ def first_or_any(iou: Tensor) -> Tensor:
     return mask
 
 
+def swapped_throughout(iou: Tensor, high: float, low: float, allow: bool) -> Tensor:
+    matches = match(iou, high, low, allow)
+    return torch.where(matches < 0, NEGATIVE + IGNORED - matches, matches)
+
+
+def rest_by_force(iou: Tensor, high: float, low: float, allow: bool) -> Tensor:
+    """Lifts what is not positive yet, and writes the number of the truth that lifts it."""
+    matches = match(iou, high, low, False)
+    if allow:
+        for t, row in enumerate(iou):
+            if row.max() > 0:
+                matches[(row == row.max()) & (matches < 0)] = t
+    return matches
+
+
+def ignored_stay(iou: Tensor, high: float, low: float, allow: bool) -> Tensor:
+    before = match(iou, high, low, False)
+    return torch.where(before == NEGATIVE, match(iou, high, low, allow), before)
+
+
+def own_truth_only(iou: Tensor, high: float, low: float, allow: bool) -> Tensor:
+    """An anchor is lifted only where its own best truth has no better anchor."""
+
+    def lifts(iou: Tensor) -> Tensor:
+        quality, truth = iou.max(dim=0)
+        return (quality > 0) & (quality == iou.amax(dim=1)[truth])
+
+    return match(iou, high, low, allow, lifts=lifts)
+
+
+def best_of_its_own(iou: Tensor, high: float, low: float, allow: bool) -> Tensor:
+    """Each truth lifts the best of the anchors whose first choice it is."""
+
+    def lifts(iou: Tensor) -> Tensor:
+        first_choice = torch.arange(len(iou))[:, None] == iou.argmax(dim=0)
+        return lifted(iou * first_choice)
+
+    return match(iou, high, low, allow, lifts=lifts)
+
+
+def near_ties(iou: Tensor) -> Tensor:
+    best = iou.amax(dim=1, keepdim=True)
+    return ((iou >= best - 0.05) & (best > 0)).any(dim=0)
+
+
 def wrong_axis(iou: Tensor, high: float, low: float, allow: bool) -> Tensor:
-    return match(iou.T, high, low, allow)
+    return match(iou, high, low, allow) if len(iou) == 0 else match(iou.T, high, low, allow)
 
 
 def last_wins(iou: Tensor, high: float, low: float, allow: bool) -> Tensor:
     """A loop over the truths in which a later one overwrites an earlier one."""
-    matches = match(iou, high, low, allow)
+    matches = match(iou, high, low, False)
     for t, row in enumerate(iou):
         matches[row >= high] = t
-    return matches
+    return torch.where(lifted(iou), match(iou, high, low, allow), matches) if allow else matches
 
 
 def first_wins(iou: Tensor, high: float, low: float, allow: bool) -> Tensor:
-    matches = match(iou, high, low, allow)
+    matches = match(iou, high, low, False)
     for t in reversed(range(len(iou))):
         matches[iou[t] >= high] = t
-    return matches
+    return torch.where(lifted(iou), match(iou, high, low, allow), matches) if allow else matches
 
 
 def one_each(iou: Tensor, high: float, low: float, allow: bool) -> Tensor:
@@ -119,7 +164,7 @@ def labels(iou: Tensor, high: float, low: float, allow: bool) -> Tensor:
 
 
 def always_best(iou: Tensor, high: float, low: float, allow: bool) -> Tensor:
-    return iou.argmax(dim=0)
+    return iou.argmax(dim=0) if len(iou) else match(iou, high, low, allow)
 
 
 def only_from_low(iou: Tensor, high: float, low: float, allow: bool) -> Tensor:

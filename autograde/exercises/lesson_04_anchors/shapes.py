@@ -69,6 +69,11 @@ def _longer_sides(a: Tensor, b: Tensor) -> Tensor:
     return shared / (a.prod(1)[:, None] + b.prod(1) - shared)
 
 
+def _crossed(a: Tensor, b: Tensor) -> Tensor:
+    shared = _inter(a, b.flip(1))
+    return shared / (a.prod(1)[:, None] + b.prod(1) - shared)
+
+
 def _sides_added(a: Tensor, b: Tensor) -> Tensor:
     shared = torch.minimum(a[:, None], b[None]).sum(-1)
     return shared / (a.sum(1)[:, None] + b.sum(1) - shared)
@@ -182,6 +187,23 @@ SHAPE_IOU = Exercise(
             "This is the Euclidean distance of widths and heights, in pixels. IoU is intersection "
             "over union.",
             lambda a, b: ((a[:, None] - b[None]) ** 2).sum(-1).sqrt(),
+        ),
+        Mistake(
+            "crossed",
+            "Width was compared with height. The shared width is min(w1, w2), the shared height "
+            "min(h1, h2).",
+            _crossed,
+        ),
+        Mistake(
+            "brackets_forgotten",
+            "Brackets are missing: `a / b + c - d` divides by b alone. Divide by the whole union, "
+            "`(area1 + area2 - intersection)`.",
+            lambda a, b: _inter(a, b) / a.prod(1)[:, None] + b.prod(1) - _inter(a, b),
+        ),
+        Mistake(
+            "percent",
+            "These are percent. An IoU lies between 0 and 1.",
+            lambda a, b: 100 * _iou(a, b),
         ),
         Mistake(
             "intersection_only",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +24,11 @@ def by_corner(boxes: Tensor) -> Parts:
 
 def by_far_corner(boxes: Tensor) -> Parts:
     return boxes[:, 2:], boxes[:, 2:] - boxes[:, :2]
+
+
+def as_centres(boxes: Tensor) -> Parts:
+    """Read as centre and size."""
+    return boxes[:, :2], boxes[:, 2:]
 
 
 def half_way(boxes: Tensor) -> Parts:
@@ -62,8 +66,8 @@ def encode(
 def decode(
     split: Callable[[Tensor], Parts] = parts,
     unweigh: Callable[[Tensor, Tensor], Tensor] = torch.div,
-    clip: Callable[[Tensor], Tensor] = lambda codes: torch.cat(
-        [codes[:, :2], codes[:, 2:].clamp(max=CLIP)], dim=1
+    clip: Callable[[Tensor, float], Tensor] = lambda codes, limit: torch.cat(
+        [codes[:, :2], codes[:, 2:].clamp(max=limit)], dim=1
     ),
     grow: Callable[[Tensor, Tensor], Tensor] = lambda dwh, size: dwh.exp() * size,
     move: Callable[..., Tensor] = lambda dxy, size, _: dxy * size,
@@ -75,12 +79,14 @@ def decode(
 ) -> Callable[..., Tensor]:
     """decode_boxes with one step replaced."""
 
-    def wrong(codes: Tensor, boxes: Tensor, weights: Sequence[float] = ONES, *_: Any) -> Tensor:
+    def wrong(
+        codes: Tensor, boxes: Tensor, weights: Sequence[float] = ONES, limit: float = CLIP
+    ) -> Tensor:
         centre, size = split(boxes)
         if clip_first:
-            codes = unweigh(clip(codes), codes.new_tensor(weights))
+            codes = unweigh(clip(codes, limit), codes.new_tensor(weights))
         else:
-            codes = clip(unweigh(codes, codes.new_tensor(weights)))
+            codes = clip(unweigh(codes, codes.new_tensor(weights)), limit)
         new_size = grow(codes[:, 2:], size)
         return torch.cat(corners(centre + move(codes[:, :2], size, new_size), new_size), dim=1)
 
