@@ -56,7 +56,14 @@ torch.set_num_threads(1)  # tiny networks: quicker so, and the same numbers ever
 # %% [markdown]
 # ## See it
 #
-# 100,000 easy pieces of background, 100 hard objects. Guess first, then try:
+# 100,000 easy pieces of background, 100 hard objects. Four words first, more on each below:
+#
+# - $p_t$: the probability that the detector gives to the truth, *object* or *background*;
+# - **easy**: $p_t$ is near 1. **Hard**: it is near 0;
+# - **α**: how much the objects' loss counts; the background's counts 1 − α;
+# - **γ**: how far the easy ones are turned down; 0 is not at all.
+#
+# Guess first, then try:
 #
 # 1. Press **cross entropy, both sides alike**. Who holds more of the loss, and how many times more?
 # 2. Turn γ up slowly. At which γ do the hundred hold half of it?
@@ -67,7 +74,7 @@ torch.set_num_threads(1)  # tiny networks: quicker so, and the same numbers ever
 focal_loss_explorer()
 
 # %% [markdown]
-# (1: the easy ones, about forty times. 2: about 1.7. 3: yes, with α near 0.98; but an easy and a hard object keep their ratio: α moves a whole side. 4: the background. Its easy members fall silent; most objects are not that easy.)
+# (1: the easy ones, 46 times. 2: about 1.7. 3: yes, with α near 0.98; but an easy and a hard object keep their ratio: α moves a whole side. 4: the background. Its easy members fall silent; most objects are not that easy.)
 
 # %% [markdown]
 # ## A whisper, a hundred thousand times
@@ -79,19 +86,19 @@ focal_loss_explorer()
 # **Cross entropy** is $-\ln p_t$: 0 for perfect, large for confidently wrong. An easy negative with $p = 0.1$ costs $-\ln 0.9 \approx 0.1$. A hard positive with $p = 0.1$ costs $-\ln 0.1 \approx 2.3$. Now count heads:
 
 # %%
-counts, costs = [100_000, 100], [0.1, 2.3]
+counts, costs = [100_000, 100], [-math.log(0.9), -math.log(0.1)]
 fig, axes = plt.subplots(1, 3, figsize=(9, 2.6), layout="constrained")
 totals = [count * cost for count, cost in zip(counts, costs)]
 panels = [("how many", counts), ("loss of each", costs), ("loss of all", totals)]
 for ax, (title, values) in zip(axes, panels):
     bars = ax.bar(["easy\nbackground", "hard\nobjects"], values, color=[draw.IGNORED, draw.TRUTH])
-    ax.bar_label(bars, labels=[f"{value:,g}" for value in values])
+    ax.bar_label(bars, labels=[f"{v:,.0f}" if v > 10 else f"{v:.2f}" for v in values])
     ax.set(title=title, yticks=[], ylim=(0, 1.2 * max(values)))
 draw.show(
     fig,
-    f"Each hard object shouts 23 times as loud, and yet the whisperers hold "
+    f"Each hard object shouts {costs[1] / costs[0]:.0f} times as loud, and yet the whisperers hold "
     f"{totals[0] / totals[1]:.0f} times as much of the loss.",
-    "Three pairs of bars. Counts 100,000 and 100, losses 0.1 and 2.3, totals 10,000 and 230.",
+    "Three pairs of bars. Counts 100,000 and 100, losses 0.11 and 2.30, totals 10,536 and 230.",
 )
 
 # %% [markdown]
@@ -142,7 +149,7 @@ draw.show(
 # | 2 | 0 | 0.881 | 0.119 | 2.127 | 0.25 | 0.532 |
 # | −100 | 1 | 0.000… | 0.000… | 100 | 0.75 | 75 |
 #
-# One loss for each logit, in any shape: no mean, no sum. `targets` holds 0. and 1. A negative α means *no weights*: plain cross entropy.
+# One loss for each logit, in any shape: no mean, no sum. `targets` holds 0. and 1. A negative α, any at all, means *no weights*: plain cross entropy; α = 0 is a weight. Return one tensor with the dtype of `inputs`, an empty one for no logits. And compute with tensors from end to end (no `.detach()`, no numpy): later a detector learns through your function, so a gradient must flow.
 
 
 # %% solve="balanced_cross_entropy"
@@ -231,7 +238,7 @@ axes[1].legend(axes[0].lines, [line.get_label() for line in axes[0].lines], fram
 draw.show(
     fig,
     "On the right of each panel are the easy ones. γ = 0 is cross entropy; the higher γ, "
-    "the earlier they fall silent. On the left, where it is hard, little changes for γ = 2.",
+    "the earlier they fall silent. On the left, where it is hard, most is left: at p_t = 0.2 and γ = 2, 0.64.",
     "Left: the factor over p_t for four gammas, all falling to 0 at p_t = 1. Right: the losses.",
 )
 
@@ -248,7 +255,7 @@ draw.show(
 #
 # The same for objects and background: a negative with $p = 0.1$ stands in the first row. So which $p$ goes into the factor?
 #
-# Order of the arguments as in torchvision. Again a loss for each logit, and a negative α means no weights.
+# Order of the arguments as in torchvision. Again a loss for each logit, a negative α means no weights, and a gradient must flow.
 
 
 # %% solve="sigmoid_focal_loss"
@@ -284,7 +291,9 @@ fig, axes = plt.subplots(1, 2, figsize=(8.6, 3), sharey=True, layout="constraine
 for ax, target in zip(axes, (1.0, 0.0)):
     for gamma, style, colour in zip((0, 0.5, 2, 5), styles, draw.PALETTE[4:8]):
         x = torch.linspace(-6, 6, 241, requires_grad=True)
-        sigmoid_focal_loss(x, torch.full_like(x, target), -1, gamma).sum().backward()
+        loss = sigmoid_focal_loss(x, torch.full_like(x, target), -1, gamma)
+        assert loss.requires_grad, "no gradient flows: a detach(), no_grad() or numpy is in the way"
+        loss.sum().backward()
         ax.plot(x.detach(), x.grad, style, color=colour, lw=2, label=f"γ = {gamma}")
     ax.axhline(0, color="0.7", lw=1)
     ax.set(title="object" if target else "background", xlabel="logit")
@@ -293,7 +302,7 @@ axes[0].legend(frameon=False)
 draw.show(
     fig,
     "Objects pull their logit up (gradient below 0), background pulls it down. With γ = 2 whoever "
-    "is right by 2 or more hardly pulls at all.",
+    "is right by 2 or more hardly pulls at all; the hard ones even pull a little more (above 1).",
     "Gradient over the logit, for an object and for background, mirrored. With growing gamma the "
     "curves reach 0 earlier on the side of right answers.",
 )
@@ -446,17 +455,17 @@ draw.show(
 )
 
 # %% [markdown]
-# From π = 0.5 the first gradients are so large that they wreck the layers below: the network says the same everywhere, for good. Lin et al. saw it, too: without the prior RetinaNet with cross entropy diverged; with it, it trained. Use it with any loss.
+# From π = 0.5 the first gradients are so large that they wreck the layers below at this learning rate: the network says the same everywhere and does not recover in these 250 steps. A smaller rate may save it; the prior makes it unnecessary. Lin et al. saw it, too: without the prior RetinaNet with cross entropy diverged; with it, it trained. Use it with any loss.
 
 # %% [markdown]
 # ### γ against cross entropy
 #
-# Now a fair race. So that luck plays no part, all layers but the last are **frozen**: random filters that nobody trains. Only the loss differs. The last layer is too small to please everybody, so it matters whom it listens to.
+# Now a fair race. So that luck plays no part, all layers but the last are **frozen**: random filters that nobody trains. Only γ and α differ. The last layer is too small to please everybody, so it matters whom it listens to.
 #
-# **Set the sliders** before you run the cell after them. Start with γ = 2 and α = 0.25. α = 0.5 treats both sides alike.
+# **Set the sliders** before you run the cell after them. Start with γ = 2 and α = 0.25. α = 0.5 treats both sides alike. (γ is whole here; "Break it" says why.)
 
 # %%
-gamma_slider = ipywidgets.FloatSlider(2, min=0, max=5, step=0.5, description="γ")
+gamma_slider = ipywidgets.IntSlider(2, min=0, max=5, description="γ")
 alpha_slider = ipywidgets.FloatSlider(0.25, min=0.05, max=0.95, step=0.05, description="α")
 ipywidgets.VBox([gamma_slider, alpha_slider])
 
@@ -518,8 +527,8 @@ for name, (colour, style), logits, easy_share in runs:
     axes[1].plot(easy_share, style, color=colour, lw=1.6)
     heights = logits.sigmoid().histogram(bins).hist
     axes[2].stairs(heights, bins, color=colour, lw=2, ls=style)
-axes[0].set(xlabel="recall", ylabel="precision", ylim=(0, 1.25))
-axes[0].legend(frameon=False, fontsize=9, loc="upper right")
+axes[0].set(xlabel="recall", ylabel="precision", ylim=(0, 1.05))
+axes[0].legend(frameon=False, fontsize=9, loc="lower left")
 axes[1].set(xlabel="step", ylabel="easy negatives' share of the loss", ylim=(0, 1))
 axes[2].set(xlabel="p", ylabel="cells of the test scenes", yscale="log")
 draw.show(
@@ -530,26 +539,13 @@ draw.show(
     "and histograms of p on a logarithmic axis.",
 )
 
-fig, axes = plt.subplots(2, 3, figsize=(8, 5.2), layout="constrained")
-for (ax, *others), n in zip(axes, (0, 2)):
-    show_scene(ax, n, "scene")
-    for other, (name, _, logits, _) in zip(others, runs):
-        other.imshow(logits[n].sigmoid(), cmap="magma", vmin=0, vmax=1)
-        other.set(xticks=[], yticks=[], title=name)
-draw.show(
-    fig,
-    "Two test scenes and p for each cell: black 0, light 1.",
-    "Two rows: a scene with its discs circled, then two maps of probability.",
-)
-
 # %% [markdown]
 # Read it honestly. The share of the easy ones collapses: that is what γ is for. The AP moves by a few points, no more. And the histogram: with γ = 2 the network is *less sure* of everything. A silenced example has no reason to go on to $p = 0.0001$. After focal loss do not read $p$ as a probability; the order is what counts.
 #
 # Are a few points luck? Three seeds each, with the γ and α of the paper (Tables 1a and 1b):
 
 # %%
-paper = {(0, 0.5): 30.2, (0, 0.75): 31.1, (0.5, 0.5): 32.9, (1, 0.25): 33.7}
-paper |= {(2, 0.25): 34.0, (5, 0.25): 32.2}
+paper = {(0, 0.5): 30.2, (0, 0.75): 31.1, (1, 0.25): 33.7, (2, 0.25): 34.0, (5, 0.25): 32.2}
 tries = [learn(list(paper), seed) for seed in range(3)]
 print(f"{'γ':>4} {'α':>5}   {'here, AP of three seeds':26}{'mean':>6}   paper, AP on COCO")
 for k, ((gamma, alpha), ap) in enumerate(paper.items()):
@@ -558,7 +554,7 @@ for k, ((gamma, alpha), ap) in enumerate(paper.items()):
     print(f"{gamma:4} {alpha:5}   {each:26}{sum(aps) / 3:6.1f}   {ap:.1f}")
 
 # %% [markdown]
-# The numbers themselves cannot be compared, the pattern can: a rise, a flat top at γ = 1 to 2, a fall at 5. Each γ has its own α, and the best α *falls* as γ rises. The paper's Table 1a, cross entropy with α alone:
+# The numbers themselves cannot be compared, the pattern over γ can: a rise to a flat top at γ = 1 to 2, and a fall at 5 (here even below cross entropy). α = 0.75 with cross entropy does differ: it costs two points here and gains one in the paper. The paper's Table 1a, cross entropy with α alone:
 #
 # | α | .10 | .25 | .50 | .75 | .90 | .99 | .999 |
 # |---|---|---|---|---|---|---|---|
@@ -581,7 +577,7 @@ for k, ((gamma, alpha), ap) in enumerate(paper.items()):
 # | loss | 0.3 | 0.2 | 2.0 | 5.0 | 0.1 | 0.9 | 0.2 |
 # | stays | yes | yes | yes | no | no | yes | no |
 #
-# One positive, so three negatives: 2, 5 and 0. The positive stays though its loss is small. −1 means *leave it out* (lesson 04). Each row of `losses` [B, N] is an image with its own count; an image without positives keeps nothing. Where there are too few negatives, take all.
+# One positive, so three negatives: 2, 5 and 0. The positive stays though its loss is small. −1 means *leave it out* (lesson 04); every label above 0 is a positive (it is the object's class). Each row of `losses` [B, N] is an image with its own count; an image without positives keeps nothing. Where there are too few negatives, take all.
 
 
 # %% solve="hard_negative_mining"
@@ -622,7 +618,7 @@ weights.set(xscale="log", xlabel="cross entropy of each negative", ylabel="its w
 weights.legend(frameon=False)
 draw.show(
     fig,
-    "One scene. Mining draws a line and keeps what lies above it; focal loss has no line.",
+    "One scene. Mining draws a line and keeps what lies above it; the weight of focal loss grows smoothly, without a jump.",
     "A scene, a map of the kept cells, and the weight of each negative over its loss: a step for mining, "
     "a smooth rise for focal loss.",
 )
@@ -639,7 +635,7 @@ draw.show(
 #
 # **By hand first.** The row of logits (ln 6, ln 3, ln 1) has the probabilities 0.6, 0.3, 0.1. Target 1, γ = 2: (1 − 0.3)² · (−ln 0.3) = 0.49 · 1.204 ≈ 0.590.
 #
-# `alpha` is negative (no weights), or a tensor [K] with a weight for each class. `log_softmax` is to softmax what `logsigmoid` is to sigmoid.
+# `alpha` is negative (no weights), or a tensor [K] with a weight for each class. One loss for each row, in one tensor [N], and a gradient must flow. `log_softmax` is to softmax what `logsigmoid` is to sigmoid.
 
 
 # %% solve="softmax_focal_loss"
@@ -717,12 +713,14 @@ draw.show(
 )
 
 # %% [markdown]
+# **A γ between 0 and 1** breaks the usual code: where $p_t$ is rounded to 1, the slope of $(1 - p_t)^\gamma$ is infinite, and 0 · ∞ is NaN: the loss is right, and one such logit ruins the training. The library computes $1 - p_t$ as σ(−x) for an object and σ(x) for background, so that it is not rounded away so soon, and never lets it become 0.
+#
 # **And it does not always help.** The authors of YOLOv3 (2018) report: "We tried using focal loss. It dropped our mAP about 2 points." They suspect that their detector is robust already: it predicts *is there anything?* apart from *which class?*, so for most places the classes cost nothing. "We aren't totally sure." Measure.
 
 # %% [markdown]
 # ## Use it
 #
-# The library has all five. It is careful where yours need not be: in half precision $1 - p$ loses the easy ones.
+# The library has all five. It is careful in two places where yours may fail: with a γ between 0 and 1, and in half precision, where $1 - p$ loses the easy ones.
 
 # %%
 logit, target = torch.tensor([4.0]), torch.tensor([1.0])
@@ -762,7 +760,7 @@ check("hard_share", hard_share)
 # **Question 2.** A colleague uses α = 0.99 instead of γ. What does she *not* change?
 #
 # - **A** how much all positives count against all negatives
-# - **B** the size of the gradient of a positive
+# - **B** the size of the gradient of a negative
 # - **C** how much easy negatives count against hard negatives
 # - **D** the share of the loss that the positives hold
 
@@ -775,7 +773,7 @@ what_alpha_cannot = "C"
 check("what_alpha_cannot", what_alpha_cannot)
 
 # %% [markdown]
-# **Question 3.** 100,000 anchors, 10 of them positives. Plain cross entropy, summed and divided by the number of positives. The bias of the last layer is 0 and all logits begin at 0. How large is the first loss? (Then work it out for π = 0.01.)
+# **Question 3.** 100,000 anchors, 10 of them positives. Plain cross entropy, summed and divided by the number of positives. The bias of the last layer is 0 and all logits begin at 0. How large is the first loss? Hand in this number. (For yourself, work it out for π = 0.01, too.)
 
 # %% solve="first_loss"
 ### BEGIN SOLUTION

@@ -159,7 +159,7 @@ WEIGHTED_MISTAKES = (
     Mistake(
         "whole_column",
         "The kept boxes vote everywhere: `votes[:, keep] = True` fills whole columns. Row n needs "
-        "one place only: `votes[torch.arange(len(keep)), keep] = True`.",
+        "one place only, the column `keep[n]`; `torch.arange` names all rows at once.",
         _voting(members=_whole_column),
     ),
     Mistake(

@@ -16,6 +16,7 @@ from autograde.exercises.lesson_06_focal_loss.inputs import (
     rare_positives,
     very_right,
     very_wrong,
+    wrong,
 )
 from autograde.exercises.lesson_06_focal_loss.slips import LOG2, SAYS, focal, times
 from autograde.spec import Case, Draw, Exercise, Mistake
@@ -46,6 +47,17 @@ def _by_positives(x: Tensor, t: Tensor, alpha: float, gamma: float) -> Tensor:
     return loss / t.sum().clamp(min=1)
 
 
+def _mean_everywhere(x: Tensor, t: Tensor, alpha: float, gamma: float) -> Tensor:
+    mean = slips.cross_entropy(x, t).mean()
+    loss: Tensor = (1 - torch.exp(-mean)) ** gamma * mean
+    return slips.weight(t, alpha) * loss if alpha >= 0 else loss
+
+
+def _power_of_all(x: Tensor, t: Tensor, alpha: float, gamma: float) -> Tensor:
+    wrong: Tensor = (slips.factor(x, t, 1) * slips.cross_entropy(x, t)) ** gamma
+    return slips.weight(t, alpha) * wrong if alpha >= 0 else wrong
+
+
 def _always_a_quarter(x: Tensor, t: Tensor, alpha: float, gamma: float) -> Tensor:
     return focal()(x, t, 0.25, gamma)
 
@@ -68,6 +80,7 @@ SIGMOID_FOCAL_LOSS = Exercise(
         Case("γ = 0.5", lambda d: (*both_kinds(d), 0.5, 0.5)),
         Case("few positives, many negatives", lambda d: (*rare_positives(d), 0.9, 1)),
         Case("3 images with 5 anchors each", lambda d: (*grid(d), 0.25, 2)),
+        Case("wrong: logits beyond ±20", lambda d: (*wrong(d), -1, 2)),
         Case("very wrong: logits beyond ±100", lambda d: (*very_wrong(d), -1, 2)),
         Case("very right: logits beyond ±100", lambda d: (*very_right(d), 0.25, 2)),
         Case("no logits at all", lambda d: (*none(d), 0.25, 2)),
@@ -123,6 +136,28 @@ SIGMOID_FOCAL_LOSS = Exercise(
             _p_t_from_weighted,
         ),
         Mistake(
+            "mean_everywhere",
+            "One mean of the cross entropy goes into the factor and the loss: "
+            '`binary_cross_entropy_with_logits` averages unless you say `reduction="none"`.',
+            _mean_everywhere,
+        ),
+        Mistake(
+            "gamma_and_alpha",
+            "γ and α are swapped. As in torchvision alpha comes before gamma: alpha weighs, gamma "
+            "is the exponent.",
+            lambda x, t, a, g: focal()(x, t, g, a),
+        ),
+        Mistake(
+            "power_of_all",
+            "The power takes in the cross entropy as well. Only 1 − p_t goes to the power of γ.",
+            _power_of_all,
+        ),
+        Mistake(
+            "no_logarithm",
+            "This is the factor alone, (1 − p_t)^γ. It multiplies the cross entropy, −ln(p_t).",
+            focal(entropy=lambda x, t: torch.ones_like(x)),
+        ),
+        Mistake(
             "by_positives",
             "Each loss is divided by the number of positives already. That comes later, after "
             "the sum.",
@@ -137,6 +172,12 @@ SIGMOID_FOCAL_LOSS = Exercise(
         _says("naive_sum", entropy=slips.naive_sum),
         _says("clamped", entropy=slips.clamped(1e-7)),
         _says("clamped_8", entropy=slips.clamped(1e-8)),
+        _says("clamped_both", entropy=slips.clamped_both),
+        _says("overflow", entropy=slips.overflow),
+        _says("overflow_sum", entropy=slips.overflow_sum),
+        _says("mean_inside", entropy=slips.mean_inside),
+        _says("log_of_logits", entropy=slips.log_of_logits),
+        _says("log_of_chosen_logits", entropy=slips.log_of_chosen_logits),
         _says("double_sigmoid", entropy=slips.double_sigmoid),
         _says("sign", entropy=times(-1)),
         _says("log2", entropy=times(LOG2)),

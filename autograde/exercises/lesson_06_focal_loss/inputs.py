@@ -43,6 +43,12 @@ def grid(d: Draw) -> Logits:
     return logits(d, 3, 5), targets
 
 
+def wrong(d: Draw) -> Logits:
+    """Sure of the opposite: p rounds to 1 for the negatives, but e^x is still a number."""
+    far = torch.tensor([d.integer(20, 80), d.integer(20, 80), d.integer(20, 80)]).float()
+    return far * torch.tensor([1.0, -1.0, 1.0]), torch.tensor([0.0, 1.0, 0.0])
+
+
 def very_wrong(d: Draw) -> Logits:
     """Sure of the opposite: logits beyond ±100. The loss is as large as the logit."""
     far = torch.tensor([d.integer(110, 250), d.integer(110, 250)]).float()
@@ -101,7 +107,7 @@ def high_rows(d: Draw) -> tuple[Tensor, Tensor]:
 
 # ------------------------------------------------------------------ anchors with losses and labels
 
-Anchors = tuple[Tensor, Tensor]  # losses [B, N], labels [B, N]: 1, 0 or -1
+Anchors = tuple[Tensor, Tensor]  # losses [B, N], labels [B, N]: a class, 0 or -1
 
 
 def anchors(d: Draw, *images: tuple[int, int, int]) -> Anchors:
@@ -116,6 +122,14 @@ def anchors(d: Draw, *images: tuple[int, int, int]) -> Anchors:
         losses.append((d.numbers(N, high=1_000_000).argsort(stable=True) + 1).float() / 8)
         labels.append(kinds[d.numbers(N, high=1_000_000).argsort(stable=True)])
     return torch.stack(losses), torch.stack(labels)
+
+
+def with_classes(d: Draw) -> Anchors:
+    """4 positives with labels from 1 to 4, 13 negatives and 2 to be left out."""
+    losses, labels = anchors(d, (4, 13, 2))
+    positive = labels > 0
+    labels[positive] = torch.tensor([3, 1, 4, 2])
+    return losses, labels
 
 
 def easy_positives(d: Draw) -> Anchors:

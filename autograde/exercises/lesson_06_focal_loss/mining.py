@@ -7,7 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from autograde.exercises.lesson_06_focal_loss.inputs import anchors, easy_positives
+from autograde.exercises.lesson_06_focal_loss.inputs import (
+    anchors,
+    easy_positives,
+    with_classes,
+)
 from autograde.spec import Case, Exercise, Mistake
 from course_lib import losses as ref
 
@@ -55,6 +59,20 @@ def _at_least_one(loss: Tensor, y: Tensor, ratio: float) -> float:
     return ratio * max(int((y > 0).sum()), 1)
 
 
+def _one_argsort(losses: Tensor, labels: Tensor, ratio: float) -> Tensor:
+    negative, positive = labels == 0, labels > 0
+    order = losses.masked_fill(~negative, -torch.inf).argsort(1, descending=True)
+    return positive | (negative & (order < ratio * positive.sum(1, keepdim=True)))
+
+
+def _not_mapped_back(losses: Tensor, labels: Tensor, ratio: float) -> Tensor:
+    answer = labels > 0
+    for loss, y, row in zip(losses, labels, answer, strict=True):
+        order = loss[y == 0].argsort(descending=True)
+        row[order[: int(ratio * (y > 0).sum())]] = True
+    return answer
+
+
 def _indices(losses: Tensor, labels: Tensor, ratio: float) -> Tensor:
     return mine()(losses, labels, ratio).nonzero()
 
@@ -75,6 +93,7 @@ HARD_NEGATIVE_MINING = Exercise(
         Case("anchors to be left out (−1)", lambda d: (*anchors(d, (2, 9, 5), (1, 12, 3)), 3)),
         Case("fewer negatives than allowed", lambda d: (*anchors(d, (4, 5, 3)), 3)),
         Case("an image without positives", lambda d: (*anchors(d, (0, 10, 0), (2, 8, 0)), 3)),
+        Case("labels above 1: classes, positives all", lambda d: (*with_classes(d), 2)),
         Case("as many negatives as positives", lambda d: (*anchors(d, (3, 10, 0)), 1)),
     ),
     mistakes=(
@@ -100,6 +119,11 @@ HARD_NEGATIVE_MINING = Exercise(
             mine(count=lambda loss, y, ratio: int((y > 0).sum())),
         ),
         Mistake(
+            "ratio_fixed",
+            "There are always three negatives for each positive. Use the argument `ratio`.",
+            lambda losses, labels, ratio: mine()(losses, labels, 3),
+        ),
+        Mistake(
             "ratio_upside_down",
             "The number of positives is divided by `ratio`. There shall be `ratio` negatives for "
             "each positive: multiply.",
@@ -110,6 +134,27 @@ HARD_NEGATIVE_MINING = Exercise(
             "The hardest are chosen among all anchors. Positives are kept anyway and must not use "
             "up places of negatives.",
             mine(candidates=lambda y: y >= 0),
+        ),
+        Mistake(
+            "only_class_1",
+            "Only label 1 is taken as a positive. A label is a class: every one above 0 is a "
+            "positive.",
+            mine(
+                positives=lambda y: y == 1,
+                count=lambda loss, y, ratio: ratio * int((y == 1).sum()),
+            ),
+        ),
+        Mistake(
+            "one_argsort",
+            "argsort gives the index of the 1st, 2nd, … hardest, not the rank of each anchor. "
+            "Sort the order again: `order.argsort(1)`.",
+            _one_argsort,
+        ),
+        Mistake(
+            "not_mapped_back",
+            "The places come from the list of negatives alone and are used among all anchors. "
+            "Look up which anchor each negative is.",
+            _not_mapped_back,
         ),
         Mistake(
             "positives_drop",

@@ -89,6 +89,12 @@ PRIOR_BIAS = Exercise(
             lambda pi: -(1 - pi) / pi,
         ),
         Mistake(
+            "log_too_early",
+            "Only 1 − π stands under the logarithm, and π divides the result. The brackets: "
+            "−ln((1 − π) / π).",
+            lambda pi: -math.log(1 - pi) / pi,
+        ),
+        Mistake(
             "always_001",
             "This is the bias for π = 0.01 whatever π is. Use the argument `pi`.",
             lambda pi: ref.prior_bias(0.01),

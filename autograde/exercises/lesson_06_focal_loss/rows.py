@@ -60,6 +60,14 @@ def _exp_over_sum(x: Tensor) -> Tensor:
     return (x.exp() / x.exp().sum(1, keepdim=True)).log()
 
 
+def _weight_first(x: Tensor, y: Tensor, alpha: Alpha, gamma: float) -> Tensor:
+    loss = -at(x.log_softmax(1), y)
+    if torch.is_tensor(alpha):
+        loss = alpha.to(loss.dtype)[y] * loss
+    wrong: Tensor = (1 - torch.exp(-loss)) ** gamma * loss
+    return wrong
+
+
 def _three(d: Draw) -> tuple[Tensor, Tensor]:
     return rows(d, 6, 3)
 
@@ -137,6 +145,35 @@ SOFTMAX_FOCAL_LOSS = Exercise(
             "gamma_times",
             "γ multiplies. It is an exponent: (1 − p_t) ** gamma.",
             focal(factor=lambda p_t, gamma: gamma * (1 - p_t)),
+        ),
+        Mistake(
+            "one_minus_power",
+            "This is 1 − p_t^γ: the brackets stand wrong. First 1 − p_t, then the power.",
+            focal(factor=lambda p_t, gamma: 1 - p_t**gamma),
+        ),
+        Mistake(
+            "column_of_all",
+            "`log_p[:, targets]` takes every target from every row, [N, N]. One of each row: "
+            "`log_p[torch.arange(N), targets]`.",
+            focal(pick=lambda table, y: table[:, y]),
+        ),
+        Mistake(
+            "weight_first",
+            "p_t = exp(−loss) holds for the plain cross entropy only: with `weight=alpha` α is in "
+            "it already. Compute the factor first, weigh afterwards.",
+            _weight_first,
+        ),
+        Mistake(
+            "mean_inside",
+            "One mean of the cross entropy goes into everything: `cross_entropy` averages unless "
+            'you say `reduction="none"`.',
+            focal(pick=lambda table, y: at(table, y).mean()),
+        ),
+        Mistake(
+            "with_eps",
+            "With 1e-8 under the logarithm the loss stops at 18 and its gradient is 0. "
+            "`log_softmax` needs no such help.",
+            focal(log_p=lambda x: (x.softmax(1) + 1e-8).log()),
         ),
         Mistake(
             "gamma_ignored",

@@ -36,17 +36,18 @@ def focal(
     modulates: Factor = factor,
     after: Callable[[Tensor], Tensor] = lambda loss: loss,
     below_0: bool = False,
+    weighted: Callable[[float], bool] = lambda alpha: alpha >= 0,
 ) -> Callable[..., Tensor]:
     """(inputs, targets, alpha, gamma=0) -> loss, with the parts as given.
 
-    below_0: whether a negative alpha is used as a weight, too.
+    below_0: whether a negative alpha is used as a weight, too. weighted: which alpha is one.
     """
 
     def wrong(x: Tensor, t: Tensor, alpha: float, gamma: float = 0) -> Tensor:
         loss = entropy(x, t)
         if gamma:
             loss = modulates(x, t, gamma) * loss
-        if alpha >= 0 or below_0:
+        if weighted(alpha) or below_0:
             loss = weighs(t, alpha) * loss
         return after(loss)
 
@@ -74,12 +75,33 @@ def clamped(eps: float) -> Part:
     return wrong
 
 
+def clamped_both(x: Tensor, t: Tensor) -> Tensor:
+    p = torch.sigmoid(x).clamp(1e-7, 1 - 1e-7)
+    return -(t * p.log() + (1 - t) * (1 - p).log())
+
+
+def overflow(x: Tensor, t: Tensor) -> Tensor:
+    return (1 + torch.exp(x * (1 - 2 * t))).log()
+
+
+def overflow_sum(x: Tensor, t: Tensor) -> Tensor:
+    return t * (1 + torch.exp(-x)).log() + (1 - t) * (1 + torch.exp(x)).log()
+
+
+def mean_inside(x: Tensor, t: Tensor) -> Tensor:
+    return cross_entropy(x, t).mean()
+
+
 def double_sigmoid(x: Tensor, t: Tensor) -> Tensor:
     return cross_entropy(torch.sigmoid(x), t)
 
 
 def log_of_logits(x: Tensor, t: Tensor) -> Tensor:
     return -(t * x.log() + (1 - t) * (1 - x).log())
+
+
+def log_of_chosen_logits(x: Tensor, t: Tensor) -> Tensor:
+    return -torch.where(t == 1, x, 1 - x).log()
 
 
 def softmax_for_sigmoid(x: Tensor, t: Tensor) -> Tensor:
@@ -154,8 +176,8 @@ def always_2(x: Tensor, t: Tensor, gamma: float) -> Tensor:
 
 
 SAYS = {
-    "mean": "One mean came back. Give every logit its own loss: who sums and divides is decided "
-    "outside.",
+    "mean": "One mean came back. Give every logit its own loss: PyTorch's functions average unless "
+    'you say `reduction="none"`.',
     "sum": "One sum came back. Give every logit its own loss: who sums and divides is decided "
     "outside.",
     "alpha_alike": "α multiplies both classes alike. Positives weigh α, negatives 1 − α.",
@@ -184,6 +206,19 @@ SAYS = {
     "logsigmoid(−x) of the logit: no log(0) arises.",
     "clamped": "The probability is kept away from 0 by 1e-7, so the loss stops at 16 and its "
     "gradient is 0: who is most wrong learns nothing. Use logsigmoid.",
+    "clamped_both": "p is kept within 1e-7 of 0 and 1, so the loss stops at 16 and its gradient is "
+    "0: who is most wrong learns nothing. Use logsigmoid.",
+    "overflow": "exp of a large number is infinite in float32 (from 89 on). `logsigmoid` and "
+    "`softplus` compute ln(1 + e^z) without that.",
+    "overflow_sum": "exp of a large number is infinite in float32, and 0 · inf is NaN. "
+    "`logsigmoid` and `softplus` compute ln(1 + e^z) without that.",
+    "mean_inside": "All share one mean of the cross entropy: "
+    '`binary_cross_entropy_with_logits` averages unless you say `reduction="none"`.',
+    "log_of_chosen_logits": "NaN or too large: the logarithm is taken of the logits, as if they "
+    "were probabilities. p = sigmoid(input).",
+    "alpha_0": "α = 0 is a weight like any other: positives weigh 0, negatives 1. Only below 0 "
+    "are there no weights: `if alpha >= 0`.",
+    "alpha_minus_1": "Only −1 is taken as *no weights*. Every α below 0 is: `if alpha >= 0`.",
     "clamped_8": "With 1e-8 under the logarithm the loss stops at 18 and its gradient is 0: who "
     "is most wrong learns nothing. Use logsigmoid.",
 }
