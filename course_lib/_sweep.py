@@ -135,18 +135,19 @@ def _pick(line: Tensor, mask: Tensor) -> Tensor:
 
 def _line_iou(one: Tensor, other: Tensor) -> Tensor:
     """IoU of solid boxes, column by column, broadcast, as in `box_iou`; at most 0 for none."""
-    start1, end1, (area1,) = one[:5].split_with_sizes((2, 2, 1))
-    start2, end2, (area2,) = other[:5].split_with_sizes((2, 2, 1))
-    width, height = torch.minimum(end1, end2).sub_(torch.maximum(start1, start2))
+    left1, top1, right1, bottom1, area1 = one[:5]
+    left2, top2, right2, bottom2, area2 = other[:5]
+    width = torch.minimum(right1, right2).sub_(torch.maximum(left1, left2))
+    height = torch.minimum(bottom1, bottom2).sub_(torch.maximum(top1, top2))
     # One of the sides stopped at 0 is enough here: an IoU below 0 is not above any threshold.
     inter = width.clamp_(min=0).mul_(height)
     return inter.div_((area1 + area2).sub_(inter))
 
 
 def _block_size(line: Tensor) -> int:
-    """Pairs to compare at once. On the CPU: two sides of each are below 2**15 numbers, from where
-    on PyTorch shares an operation among threads, and they wait longer than they compute."""
-    return 2**14 - 128 if line.device.type == "cpu" else 2**22
+    """Pairs to compare at once. On the CPU fewer than 2**15, from where on PyTorch shares an
+    operation among threads, and they wait longer than they compute."""
+    return 2**15 - 256 if line.device.type == "cpu" else 2**22
 
 
 def settle_pairs(better: Tensor, worse: Tensor, n: int) -> Tensor:
