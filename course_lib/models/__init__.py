@@ -1,0 +1,32 @@
+"""Detectors, and the backbones, pyramids and heads that they are made of.
+
+`create_detector(name, num_classes)` makes any of them. Every one keeps the contract of
+`course_lib.models.detector.Detector`, so `course_lib.engine` trains and measures them alike.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from course_lib.models.detector import Detector
+
+# Name: module and function that builds it. A detector is imported when it is asked for.
+DETECTORS: dict[str, tuple[str, str]] = {
+    "yolo": ("course_lib.models.yolo", "yolo"),
+    "yolov1": ("course_lib.models.yolo", "yolov1"),
+    "retinanet": ("course_lib.models.retinanet", "retinanet"),
+    "retinanet_resnet50_fpn": ("course_lib.models.retinanet", "retinanet_resnet50_fpn"),
+}
+
+__all__ = ["DETECTORS", "Detector", "create_detector"]
+
+
+def create_detector(name: str, num_classes: int, **options: Any) -> Detector:
+    """The detector of that name, with fresh weights; `options` go to the function that builds it.
+
+    Errors: KeyError for an unknown name, with the names that there are.
+    """
+    if name not in DETECTORS:
+        raise KeyError(f"there is no detector {name!r}; there are: {', '.join(DETECTORS)}")
+    module, function = DETECTORS[name]
+    detector: Detector = getattr(import_module(module), function)(num_classes, **options)
+    return detector
