@@ -1,0 +1,35 @@
+"""YOLO, as it was first: one look at the image, one grid, one object a cell.
+
+The arithmetic is in pure functions: `encode_grid` writes objects into a grid, `responsible` chooses
+who answers for an object, `yolo_loss` compares, `decode_grid` and `grid_candidates` read boxes from
+the grid. `decode_v2` is how the next version reads them.
+"""
+
+from course_lib.models.yolo.grid import (
+    Candidates,
+    Cells,
+    cell_of,
+    decode_grid,
+    encode_grid,
+    first_in_cell,
+    grid_candidates,
+    responsible,
+    split_cells,
+)
+from course_lib.models.yolo.loss import YoloLoss, yolo_loss
+from course_lib.models.yolo.v2 import decode_v2
+
+__all__ = [
+    "Candidates",
+    "Cells",
+    "YoloLoss",
+    "cell_of",
+    "decode_grid",
+    "decode_v2",
+    "encode_grid",
+    "first_in_cell",
+    "grid_candidates",
+    "responsible",
+    "split_cells",
+    "yolo_loss",
+]
