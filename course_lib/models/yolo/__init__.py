@@ -2,9 +2,11 @@
 
 The arithmetic is in pure functions: `encode_grid` writes objects into a grid, `responsible` chooses
 who answers for an object, `yolo_loss` compares, `decode_grid` and `grid_candidates` read boxes from
-the grid. `decode_v2` is how the next version reads them.
+the grid. `decode_v2` is how the next version reads them. `YOLO` is the detector around a network;
+`yolo` makes a small one, `yolov1` the one of the paper.
 """
 
+from course_lib.models.yolo.detector import YOLO, yolo, yolov1
 from course_lib.models.yolo.grid import (
     Candidates,
     Cells,
@@ -20,6 +22,7 @@ from course_lib.models.yolo.loss import YoloLoss, yolo_loss
 from course_lib.models.yolo.v2 import decode_v2
 
 __all__ = [
+    "YOLO",
     "Candidates",
     "Cells",
     "YoloLoss",
@@ -31,5 +34,7 @@ __all__ = [
     "grid_candidates",
     "responsible",
     "split_cells",
+    "yolo",
     "yolo_loss",
+    "yolov1",
 ]
