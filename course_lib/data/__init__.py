@@ -1,4 +1,6 @@
-"""Painted scenes, and pretended detectors with known faults: data that a lesson knows all about.
+"""Data to learn detection on, and data that a lesson knows all about.
+
+`Shapes` and `Digits` are datasets for training, made in memory; `collate` makes batches of them.
 
 `scene` and `evaluation_set` paint pictures whose truth is exact, `crowded_scene` the one where
 non-maximum suppression fails; `raw_detections` says what a detector says before suppression,
@@ -6,10 +8,13 @@ non-maximum suppression fails; `raw_detections` says what a detector says before
 write all of it as COCO's files have it.
 """
 
+from course_lib.data.batches import collate
 from course_lib.data.candidates import Candidates, Detections, raw_detections
 from course_lib.data.coco import coco_ground_truth, coco_results
 from course_lib.data.detectors import DETECTORS, Detector
+from course_lib.data.digits import Digits
 from course_lib.data.scenes import Scene, crowded_scene, evaluation_set, scene
+from course_lib.data.shapes import Shapes
 from course_lib.data.things import CLASSES
 
 __all__ = [
@@ -18,9 +23,12 @@ __all__ = [
     "Candidates",
     "Detections",
     "Detector",
+    "Digits",
     "Scene",
+    "Shapes",
     "coco_ground_truth",
     "coco_results",
+    "collate",
     "crowded_scene",
     "evaluation_set",
     "raw_detections",

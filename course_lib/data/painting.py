@@ -41,7 +41,7 @@ class Ellipse:
 
     @cached_property
     def extent(self) -> Box:
-        cos, sin = _direction(self.turn)
+        cos, sin = direction(self.turn)
         half_w = math.sqrt((self.rx * cos) ** 2 + (self.ry * sin) ** 2)
         half_h = math.sqrt((self.rx * sin) ** 2 + (self.ry * cos) ** 2)
         return self.x - half_w, self.y - half_h, self.x + half_w, self.y + half_h
@@ -49,7 +49,7 @@ class Ellipse:
     def inside(self, x: Grid, y: Grid) -> Bool[np.ndarray, "rows columns"]:
         x, y = x - self.x, y - self.y
         if self.turn:
-            cos, sin = _direction(self.turn)
+            cos, sin = direction(self.turn)
             x, y = cos * x + sin * y, cos * y - sin * x
         u, v = x / self.rx, y / self.ry
         return u * u + v * v <= 1.0
@@ -191,6 +191,6 @@ def mix(a: Color, b: Color, share: Number) -> Color:
     return tuple(round(p + (q - p) * share) for p, q in zip(a, b, strict=True))  # type: ignore[return-value]
 
 
-def _direction(turn: Number) -> tuple[float, float]:
+def direction(turn: Number) -> tuple[float, float]:
     """Cosine and sine of the angle whose half has the tangent `turn`, without either function."""
     return (1 - turn * turn) / (1 + turn * turn), 2 * turn / (1 + turn * turn)
