@@ -17,6 +17,7 @@ from course_lib.models.yolo.grid import (
     grid_candidates,
     responsible,
     split_cells,
+    who_answers,
 )
 from course_lib.models.yolo.loss import YoloLoss, yolo_loss
 from course_lib.models.yolo.v2 import decode_v2
@@ -34,6 +35,7 @@ __all__ = [
     "grid_candidates",
     "responsible",
     "split_cells",
+    "who_answers",
     "yolo",
     "yolo_loss",
     "yolov1",

@@ -162,6 +162,20 @@ def responsible(
     return best, overlaps.gather(-1, best[..., None])[..., 0]
 
 
+@torch.no_grad()
+def who_answers(
+    boxes: Float[Tensor, "*B S S A 4"], true_boxes: Float[Tensor, "*B S S 1 4"]
+) -> tuple[Int64[Tensor, "*B S S"], Float[Tensor, "*B S S"]]:
+    """`responsible` for every cell at once, from what the network and the target say.
+
+    Shapes: [..., S, S, A, 4] and [..., S, S, 1, 4] of x, y, √w, √h to the number of a predictor and
+        its IoU, [..., S, S] each. Both are constants, without a gradient. What they hold in cells
+        without an object means nothing.
+    """
+    whole = (1, 1)  # shares of the image: IoU does not change if an image is stretched
+    return responsible(decode_grid(boxes, whole), decode_grid(true_boxes, whole)[..., 0, :])
+
+
 def grid_candidates(
     cells: Float[Tensor, "S S channels"],
     size: tuple[int, int],

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from course_lib.models.yolo.grid import decode_grid, responsible, split_cells
+from course_lib.models.yolo.grid import split_cells, who_answers
 
 
 class YoloLoss(NamedTuple):
@@ -60,11 +60,8 @@ def yolo_loss(
     boxes, confidence, classes = split_cells(predictions.to(dtype), num_boxes)
     true_boxes, is_object, true_classes = split_cells(targets, 1)
 
-    with torch.no_grad():
-        whole = (1, 1)
-        truths = decode_grid(true_boxes, whole)[..., 0, :]  # [B, S, S, 4]
-        best, iou = responsible(decode_grid(boxes, whole), truths)  # [B, S, S] each
-        mine = one_hot(best, num_boxes) * is_object  # [B, S, S, A]: 1 where responsible
+    best, iou = who_answers(boxes, true_boxes)  # [B, S, S] each
+    mine = one_hot(best, num_boxes) * is_object  # [B, S, S, A]: 1 where responsible
 
     def total(errors: Tensor, where: Tensor) -> Tensor:
         return (where * errors.square()).sum() / max(len(predictions), 1)
