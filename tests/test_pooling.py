@@ -16,7 +16,12 @@ from course_lib.pooling import (
     _rows,
     assign_levels,
     bilinear_sample,
+    bin_cells,
+    bin_points,
+    hat_integrals,
+    project_boxes,
     prroi_pool,
+    prroi_pool_plain,
     roi_align,
     roi_align_plain,
     roi_pool,
@@ -204,6 +209,8 @@ def test_pool_odd_boxes(op: Callable, size: tuple[int, int]) -> None:
         assert_close(actual, expected, atol)
         if op is roi_pool:
             assert torch.equal(actual, roi_pool_plain(input, rois, size))
+        else:
+            assert_close(prroi_pool_plain(input, rois, size), expected, atol)
 
 
 @hypothesis.settings(deadline=None, max_examples=30)
@@ -288,6 +295,57 @@ def test_sample_points_and_surface() -> None:
         expected = slow_surface(cells[0].tolist(), point.item(), 3.5)
         actual = bilinear_sample(cells, point, torch.tensor(3.5, dtype=torch.float64))
         assert actual.item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_first_rounding_in_cells_and_pixels() -> None:
+    boxes = torch.tensor([[20.0, 40.0, 99.0, 130.0], [-37.0, 24.0, 120.0, 160.0]])
+    cells, moved = project_boxes(boxes, 1 / 16)
+    assert cells.tolist() == [[1, 3, 6, 8], [-2, 2, 8, 10]]  # 1.5 and 7.5: away from 0
+    assert moved.tolist() == [[-4, 8, -3, -2], [5, 8, 8, 0]]
+    assert moved.dtype == torch.float32
+    assert project_boxes(boxes.double(), 1 / 16)[1].dtype == torch.float64
+    assert torch.equal(project_boxes(boxes.long(), 1 / 16)[1], moved)
+    cells, moved = project_boxes(torch.zeros(0, 4), 1 / 8)
+    assert cells.shape == moved.shape == (0, 4)
+    with pytest.raises(ValueError, match=r"boxes must have shape \[R, 4\], got \[4\]"):
+        inspect.unwrap(project_boxes)(torch.zeros(4), 1)
+
+
+def test_second_rounding() -> None:
+    first, last = torch.tensor([1, -2, 7, 4]), torch.tensor([5, 3, 9, 2])
+    found = bin_cells(first, last, 2, 6)  # the map has 6 cells
+    assert found.tolist() == [[[1, 4], [3, 6]], [[0, 1], [1, 4]], [[6, 6], [6, 6]], [[4, 5]] * 2]
+    for length in range(1, 60):
+        for bins in range(1, 9):
+            rows = bin_cells(torch.tensor([0]), torch.tensor([length - 1]), bins, 99)[0].tolist()
+            inside = [
+                [
+                    k
+                    for k in range(length)
+                    if (k + 1) * bins > p * length and k * bins < (p + 1) * length
+                ]
+                for p in range(bins)
+            ]
+            assert rows == [[cells[0], cells[-1] + 1] for cells in inside]
+
+
+def test_points_along_an_axis() -> None:
+    assert bin_points(1, 6, 2, 2).tolist() == [[1.75, 3.25], [4.75, 6.25]]
+    assert bin_points(1, 6, 2).tolist() == [[1.5, 2.5, 3.5], [4.5, 5.5, 6.5]]
+    assert bin_points(0.5, 0.5, 1, 0).tolist() == [[0.75]]
+    assert bin_points(3, -2, 2).shape == (2, 0)
+
+
+def test_hats() -> None:
+    low, high = torch.tensor([1.5, -3, 1.2, 2]).double(), torch.tensor([3, 9, 1.3, 2]).double()
+    found = hat_integrals(low, high, 4)
+    assert found.tolist()[0] == [0, 0.125, 0.875, 0.5]
+    assert found.tolist()[1] == [1] * 4
+    assert found.tolist()[3] == [0] * 4
+    for row, a, b in zip(found.tolist(), low.tolist(), high.tolist(), strict=True):
+        assert row == pytest.approx([slow_hat_integral(k, a, b) for k in range(4)], abs=1e-12)
+    ends = low[:3].requires_grad_(), high[:3].requires_grad_()
+    assert gradcheck(lambda low, high: hat_integrals(low + 0.01, high, 4), ends)
 
 
 # --- call forms ----------------------------------------------------------------------------------
@@ -412,6 +470,14 @@ def test_precise_gradients_to_features_and_boxes() -> None:
     assert gradcheck(pool, (input, boxes))
     assert gradgradcheck(pool, (input, boxes), fast_mode=True)
     assert gradcheck(lambda boxes: pool(input.detach(), boxes), boxes)
+    pooled = pool(input, boxes)
+    plain = prroi_pool_plain(input, torch.cat((image, boxes), 1), (2, 1), 0.9)
+    upstream = torch.randn_like(plain)
+    expected = torch.autograd.grad(plain, (input, boxes), upstream)
+    for actual, one in zip(
+        torch.autograd.grad(pooled, (input, boxes), upstream), expected, strict=True
+    ):
+        assert_close(actual, one, 1e-12)
 
 
 def test_precise_gradient_of_odd_boxes_is_finite() -> None:

@@ -1,6 +1,5 @@
 """The RoI explorer: one region of a feature map, pooled in three ways side by side."""
 
-import math
 from typing import Any
 
 import anywidget
@@ -78,7 +77,8 @@ class RoIExplorer(anywidget.AnyWidget):
     @property
     def moved(self) -> float:
         """By how many cells rounding moves the side of the box that it moves most."""
-        return float(max(abs(math.floor(side + 0.5) - side) for side in self.box))
+        box = torch.tensor([self.box], dtype=torch.float64)
+        return float(pooling.project_boxes(box, 1)[1].abs().max())
 
     def _pooled(self, method: str, box: list[int | float]) -> Tensor:
         features = torch.tensor(self.map, dtype=torch.float64)[None, None]

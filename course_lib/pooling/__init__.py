@@ -17,22 +17,41 @@ and
     levels      which map of a pyramid a box is pooled from, and `MultiScaleRoIAlign`
 
 Names, argument order and meaning are those of `torchvision.ops`; each docstring says where we
-differ. Beside `roi_align` and `roi_pool` stand `_plain` loops to read; a test holds them equal.
+differ. Beside `roi_align`, `roi_pool` and `prroi_pool` stand `_plain` loops to read; a test holds
+them equal. Their parts: `project_boxes` and `bin_cells` for RoIPool's two roundings, `bin_points`
+and `bilinear_sample` for RoIAlign, `hat_integrals` for Precise RoI Pooling.
 
 Errors, for every function here: TypeError for what is not a tensor of numbers, ValueError for
 another shape, an image that is not there, or a size that is no size.
 """
 
-from course_lib.pooling.align import bilinear_sample, roi_align, roi_align_plain, sample_points
+from course_lib.pooling.align import (
+    bilinear_sample,
+    bin_points,
+    roi_align,
+    roi_align_plain,
+    sample_points,
+)
 from course_lib.pooling.levels import MultiScaleRoIAlign, assign_levels
-from course_lib.pooling.precise import prroi_pool
-from course_lib.pooling.quantised import roi_pool, roi_pool_bins, roi_pool_plain
+from course_lib.pooling.precise import hat_integrals, prroi_pool, prroi_pool_plain
+from course_lib.pooling.quantised import (
+    bin_cells,
+    project_boxes,
+    roi_pool,
+    roi_pool_bins,
+    roi_pool_plain,
+)
 
 __all__ = [
     "MultiScaleRoIAlign",
     "assign_levels",
     "bilinear_sample",
+    "bin_cells",
+    "bin_points",
+    "hat_integrals",
+    "project_boxes",
     "prroi_pool",
+    "prroi_pool_plain",
     "roi_align",
     "roi_align_plain",
     "roi_pool",

@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Float, Float64, Num
 from torch import Tensor
 
 from course_lib.pooling._bands import sampled_band
@@ -98,18 +97,26 @@ def sample_points(
         or the length of a bin rounded up. Arguments are those of `roi_align`.
     """
     x1, y1, x2, y2 = (box.to(exact(box.device)) * spatial_scale - (0.5 if aligned else 0)).tolist()
-
-    here: dict[str, Any] = {"dtype": exact(box.device), "device": box.device}
-
-    def along(start: float, end: float, bins: int) -> Tensor:
-        length = end - start if aligned else max(end - start, 1.0)
-        n = sampling_ratio if sampling_ratio > 0 else max(math.ceil(length / bins), 0)
-        step = length / bins / max(n, 1)
-        bin_start = start + torch.arange(bins, **here)[:, None] * (length / bins)  # [bins, 1]
-        return bin_start + step / 2 + torch.arange(n, **here) * step  # [bins, n]
-
+    height, width = y2 - y1, x2 - x1
+    if not aligned:
+        height, width = max(height, 1.0), max(width, 1.0)
     P, Q = pair(output_size)
-    return along(y1, y2, P), along(x1, x2, Q)
+    y = bin_points(y1, height, P, sampling_ratio).to(box.device, exact(box.device))
+    return y, bin_points(x1, width, Q, sampling_ratio).to(box.device, exact(box.device))
+
+
+def bin_points(
+    start: float | int, length: float | int, bins: int, sampling_ratio: int = -1
+) -> Float64[Tensor, "bins n"]:
+    """The points of each bin along one axis: each in the middle of one of n equal parts.
+
+    start, length: of the region, in cells.
+    sampling_ratio: n; 0 or less for as many as a bin is long, rounded up.
+    """
+    n = sampling_ratio if sampling_ratio > 0 else max(math.ceil(length / bins), 0)
+    step = length / bins / max(n, 1)
+    bin_start = start + torch.arange(bins, dtype=torch.float64)[:, None] * (length / bins)
+    return bin_start + step / 2 + torch.arange(n, dtype=torch.float64) * step  # [bins, n]
 
 
 def bilinear_sample(

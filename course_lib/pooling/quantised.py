@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int64, Num
 from torch import Tensor
 
+from course_lib._checks import check_boxes
 from course_lib.pooling._bands import begins, ragged
 from course_lib.pooling._regions import Boxes, Size, exact, pair, regions
 from course_lib.pooling._rows import channels, table_of
@@ -36,7 +37,7 @@ def roi_pool(
     P, Q = pair(output_size)
     H, W = input.shape[2:]
     x1, y1, x2, y2 = _nearest(found.xyxy.detach()).unbind(1)  # [R] each
-    rows, columns = _bin_cells(y1, y2, P, H), _bin_cells(x1, x2, Q, W)  # [R, P, 2], [R, Q, 2]
+    rows, columns = bin_cells(y1, y2, P, H), bin_cells(x1, x2, Q, W)  # [R, P, 2], [R, Q, 2]
     known = ~found.xyxy.isnan().any(1)[:, None, None]  # [R, 1, 1]
     shape = (len(found), P, Q)
     height = ((rows[..., 1] - rows[..., 0])[:, :, None] * known).expand(shape).flatten()
@@ -92,7 +93,40 @@ def roi_pool_bins(
     P, Q = pair(output_size)
     corners = _nearest(box.detach().to(exact(box.device)) * spatial_scale)[:, None]  # [4, 1]
     x1, y1, x2, y2 = corners
-    return _bin_cells(y1, y2, P, map_size[0])[0], _bin_cells(x1, x2, Q, map_size[1])[0]
+    return bin_cells(y1, y2, P, map_size[0])[0], bin_cells(x1, x2, Q, map_size[1])[0]
+
+
+def project_boxes(
+    boxes: Num[Tensor, "R 4"], spatial_scale: float | int
+) -> tuple[Int64[Tensor, "R 4"], Float[Tensor, "R 4"]]:
+    """RoIPool's first rounding: the boxes at whole cells, and how far that moved each side.
+
+    Shapes: [R, 4] xyxy in pixels to the cells of the corners [R, 4], of which the last ones still
+        belong to the box, and to the way in pixels of the image [R, 4], to the right and down.
+    Rounding: halves away from 0.
+    Source: Girshick, Fast R-CNN, ICCV 2015, section 2.1, as in torchvision.ops.roi_pool.
+    """
+    check_boxes(boxes, "boxes", "[R, 4]")
+    here = boxes.detach().to(exact(boxes.device))  # [R, 4]
+    cells = _nearest(here * spatial_scale)
+    moved = cells / spatial_scale - here
+    return cells, moved.to(boxes.dtype if boxes.is_floating_point() else torch.float32)
+
+
+def bin_cells(
+    first: Int64[Tensor, " R"], last: Int64[Tensor, " R"], bins: int, size: int
+) -> Int64[Tensor, "R bins 2"]:
+    """RoIPool's second rounding: equal parts of the cells first..last, each rounded outwards.
+
+    Shapes: the first and the last cell of each region along one axis, [R] each, to [R, bins, 2]:
+        the first cell of each bin, and one past its last, clipped to the `size` cells of the map.
+        Equal numbers are a bin outside of the map.
+    Inverted regions: one cell, the first.
+    """
+    length = (last - first + 1).clamp(min=1)[:, None]  # [R, 1]
+    p = torch.arange(bins, device=first.device)
+    ends = torch.stack((p * length // bins, -(-(p + 1) * length // bins)), dim=2)  # [R, bins, 2]
+    return (first[:, None, None] + ends).clamp(0, size)
 
 
 def _nearest(corners: Float[Tensor, "*R 4"]) -> Int64[Tensor, "*R 4"]:
@@ -100,16 +134,6 @@ def _nearest(corners: Float[Tensor, "*R 4"]) -> Int64[Tensor, "*R 4"]:
     whole = corners.trunc()
     rounded = whole + corners.sign() * ((corners - whole).abs() >= 0.5)
     return rounded.nan_to_num(0).clamp(-(2**30), 2**30).long()  # no map is as large
-
-
-def _bin_cells(
-    first: Int64[Tensor, " R"], last: Int64[Tensor, " R"], P: int, size: int
-) -> Int64[Tensor, "R P 2"]:
-    """P equal parts of the cells first..last, each rounded outwards, clipped to the map."""
-    length = (last - first + 1).clamp(min=1)[:, None]  # [R, 1]
-    p = torch.arange(P, device=first.device)
-    ends = torch.stack((p * length // P, -(-(p + 1) * length // P)), dim=2)  # [R, P, 2]
-    return (first[:, None, None] + ends).clamp(0, size)
 
 
 def _largest(table: Tensor, begin: Tensor, cell: Tensor) -> Int64[Tensor, "bins c"]:
