@@ -16,7 +16,7 @@
 # Figures to play with: move something, and see the picture, the formula and the numbers change together.
 
 # %%
-from course_lib.explore import anchors_explorer, focal_loss_explorer, iou_explorer
+from course_lib.explore import anchors_explorer, focal_loss_explorer, grid_explorer, iou_explorer
 from course_lib.explore import map_explorer, nms_explorer, roi_explorer
 
 # %% [markdown]
@@ -62,6 +62,13 @@ focal = focal_loss_explorer()
 focal
 
 # %% [markdown]
+# **YOLO's grid.** Drag the dog across the cells, then one of the two boxes that its cell says: which of them answers, and what does it cost? Make the grid coarser until two objects fall into one cell.
+
+# %%
+gridded = grid_explorer()
+gridded
+
+# %% [markdown]
 # **From Python.** All of them can be read and set: move something above, then run this cell. `overlap.boxes = ...`, `overlap.choose("nested")` or `focal.gamma = 0.5` move what you see.
 
 # %%
@@ -73,3 +80,4 @@ print("NMS        ", suppression.found, "of", len(suppression.truth), "found:", 
 print("AP         ", round(judged.average_precision(), 3), judged.counts)
 print("anchors    ", anchored.counts, "without a positive:", anchored.missed)
 print("RoI        ", region.box, "rounded by up to", round(region.moved, 2), "cells:", region.pooled("pool").tolist(), region.pooled("align").tolist())
+print("grid       ", "box", gridded.answers + 1, "answers; the loss:", *(f"{name} {value:.3f}" for name, value in gridded.loss._asdict().items()))

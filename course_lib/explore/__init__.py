@@ -2,6 +2,7 @@
 
 from course_lib.explore.anchors import AnchorsExplorer, anchors_explorer
 from course_lib.explore.focal import FocalLossExplorer, focal_loss_explorer
+from course_lib.explore.grid import GridExplorer, grid_explorer
 from course_lib.explore.iou import IoUExplorer, iou_explorer
 from course_lib.explore.mean_ap import MAPExplorer, map_explorer
 from course_lib.explore.nms import NMSExplorer, nms_explorer
@@ -18,7 +19,7 @@ from course_lib.explore.roi import RoIExplorer, roi_explorer
 
 __all__ = [
     "AnchorsExplorer", "BarStrip", "BoxCanvas", "ColumnStrip", "CurvePlot", "FocalLossExplorer",
-    "IoUExplorer", "MAPExplorer", "NMSExplorer", "Readout", "RoIExplorer", "SceneView",
-    "anchors_explorer", "focal_loss_explorer", "iou_explorer", "map_explorer", "nms_explorer",
-    "roi_explorer", "save",
+    "GridExplorer", "IoUExplorer", "MAPExplorer", "NMSExplorer", "Readout", "RoIExplorer",
+    "SceneView", "anchors_explorer", "focal_loss_explorer", "grid_explorer", "iou_explorer",
+    "map_explorer", "nms_explorer", "roi_explorer", "save",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ from pathlib import Path
 from course_lib.explore import (
     anchors_explorer,
     focal_loss_explorer,
+    grid_explorer,
     iou_explorer,
     map_explorer,
     nms_explorer,
@@ -18,6 +19,7 @@ def explorers_page() -> str:
     """What docs/explorers.html holds."""
     widgets = [iou_explorer(), nms_explorer(), map_explorer()]
     widgets += [anchors_explorer(), roi_explorer(), focal_loss_explorer()]
+    widgets += [grid_explorer()]
     return page("Drag it, turn it, see it", widgets)
 
 

@@ -27,6 +27,8 @@ class BoxCanvas(anywidget.AnyWidget):
     boxes = traitlets.List[Any]().tag(sync=True)  # [[x1, y1, x2, y2], ...]
     names = traitlets.List[Any]().tag(sync=True)
     colors = traitlets.List[Any]().tag(sync=True)
+    quiet = traitlets.List[Any]().tag(sync=True)  # [True, ...]: thin and without handles
+    dashed = traitlets.List[Any]().tag(sync=True)
     regions = traitlets.List[Any]().tag(sync=True)
     step = traitlets.Float(1, min=1e-6).tag(sync=True)
     resizable = traitlets.Bool(True).tag(sync=True)

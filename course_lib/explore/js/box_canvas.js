@@ -1,7 +1,8 @@
 // A picture with boxes to drag, to resize at their corners, to nudge with the arrow keys, to type.
 //
-// update({ width, height, image, alt, grid, boxes, names, colors, regions, step, resizable, label, badge })
+// update({ width, height, image, alt, grid, boxes, names, colors, quiet, dashed, regions, step, resizable, label, badge })
 //   width, height  of the scene, in its own pixels; boxes are [[x1, y1, x2, y2], ...] in these
+//   quiet, dashed  for each box, if it is drawn thin and without handles, or with a dashed line
 //   image          address of a picture that fills the scene, or ""; alt tells what is on it
 //   grid           side of the squares of a plain grid, or 0
 //   regions        [{ path, color, opacity, dash, thin, hatch }, ...] under the boxes; path is SVG's
@@ -106,7 +107,7 @@ export function boxCanvas(onChange = () => {}) {
     state.boxes.forEach((box, k) => {
       const [left, top, side] = tagPlace(k);
       if (x >= left && x <= left + side && y >= top && y <= top + side) [best, least] = [{ k, corner: null }, -Infinity];
-      if (state.resizable) {
+      if (state.resizable && !state.quiet[k]) {
         for (const corner of [[0, 1], [2, 1], [0, 3], [2, 3]]) {
           const far = Math.hypot(box[corner[0]] - x, box[corner[1]] - y);
           const score = far < HANDLE * unit() ? -Infinity : far - reach; // a handle lies over a tag
@@ -202,14 +203,14 @@ export function boxCanvas(onChange = () => {}) {
     const [casing, outline, ...rest] = group.children;
     const [tag, text] = rest.slice(4);
     const frame = { x: x1, y: y1, width: Math.max(x2 - x1, 0), height: Math.max(y2 - y1, 0) };
-    const dash = state.resizable ? null : `${5 * u} ${4 * u}`;
-    set(casing, { ...frame, "stroke-width": 5 * u, "data-plain": state.image ? null : "yes" });
-    set(outline, { ...frame, stroke: color, "stroke-width": 2.5 * u, "stroke-dasharray": dash });
+    const quiet = state.quiet[k], dash = state.resizable && !state.dashed[k] ? null : `${5 * u} ${4 * u}`;
+    set(casing, { ...frame, "stroke-width": (quiet ? 3 : 5) * u, "data-plain": state.image ? null : "yes" });
+    set(outline, { ...frame, stroke: color, "stroke-width": (quiet ? 1.5 : 2.5) * u, "stroke-dasharray": dash });
     rest.slice(0, 4).forEach((corner, n) => {
       const side = 10 * u, x = [x1, x2, x1, x2][n], y = [y1, y1, y2, y2][n];
       set(corner, {
         x: x - side / 2, y: y - side / 2, width: side, height: side, fill: color, "stroke-width": 1.5 * u,
-        visibility: state.resizable ? null : "hidden",
+        visibility: state.resizable && !quiet ? null : "hidden",
       });
     });
     const [left, top, side] = tagPlace(k);
@@ -301,6 +302,8 @@ export function boxCanvas(onChange = () => {}) {
         ...next,
         names: next.boxes.map((_, k) => or(next.names, k, String.fromCharCode(65 + k))),
         colors: next.boxes.map((_, k) => or(next.colors, k, k % 2 ? "prediction" : "truth")),
+        quiet: next.boxes.map((_, k) => or(next.quiet, k, false)),
+        dashed: next.boxes.map((_, k) => or(next.dashed, k, false)),
       };
       show();
     },
@@ -308,5 +311,6 @@ export function boxCanvas(onChange = () => {}) {
 }
 
 export default widget(boxCanvas, [
-  "width", "height", "image", "alt", "grid", "boxes", "names", "colors", "regions", "step", "resizable", "label", "badge",
+  "width", "height", "image", "alt", "grid", "boxes", "names", "colors", "quiet", "dashed",
+  "regions", "step", "resizable", "label", "badge",
 ]);
