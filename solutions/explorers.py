@@ -17,7 +17,7 @@
 
 # %%
 from course_lib.explore import anchors_explorer, focal_loss_explorer, grid_explorer, iou_explorer
-from course_lib.explore import map_explorer, nms_explorer, roi_explorer
+from course_lib.explore import map_explorer, nms_explorer, pyramid_explorer, roi_explorer
 
 # %% [markdown]
 # **Intersection over union.** Box A is where the face is, box B is what a detector said. Drag them, pull their corners, move them with the arrow keys: how much do they share, and what would a loss tell the detector?
@@ -69,6 +69,13 @@ gridded = grid_explorer()
 gridded
 
 # %% [markdown]
+# **A pyramid.** Make the box smaller and larger: the levels hand it on from one to the next. Which boxes does no level take? What is lost without the pyramid?
+
+# %%
+levelled = pyramid_explorer()
+levelled
+
+# %% [markdown]
 # **From Python.** All of them can be read and set: move something above, then run this cell. `overlap.boxes = ...`, `overlap.choose("nested")` or `focal.gamma = 0.5` move what you see.
 
 # %%
@@ -81,3 +88,4 @@ print("AP         ", round(judged.average_precision(), 3), judged.counts)
 print("anchors    ", anchored.counts, "without a positive:", anchored.missed)
 print("RoI        ", region.box, "rounded by up to", round(region.moved, 2), "cells:", region.pooled("pool").tolist(), region.pooled("align").tolist())
 print("grid       ", "box", gridded.answers + 1, "answers; the loss:", *(f"{name} {value:.3f}" for name, value in gridded.loss._asdict().items()))
+print("pyramid    ", {level: counts["positive"] for level, counts in levelled.counts.items()}, "positive anchors on each level")

@@ -26,6 +26,7 @@ from course_lib.explore import (
     IoUExplorer,
     MAPExplorer,
     NMSExplorer,
+    PyramidExplorer,
     Readout,
     RoIExplorer,
     SceneView,
@@ -405,7 +406,7 @@ def test_a_preset_that_is_not_there():
 
 WIDGETS = (
     IoUExplorer, NMSExplorer, MAPExplorer, AnchorsExplorer, RoIExplorer, FocalLossExplorer,
-    GridExplorer, BoxCanvas, CurvePlot, BarStrip, Readout, SceneView, ColumnStrip,
+    GridExplorer, PyramidExplorer, BoxCanvas, CurvePlot, BarStrip, Readout, SceneView, ColumnStrip,
 )  # fmt: skip
 READS = re.compile(r"export default widget\(\w+, \[([^\]]*)\]\);")
 
@@ -452,7 +453,7 @@ def test_the_page_in_docs_does_not_drift():
     """The pictures apart: their bytes are the JPEG encoder's."""
     committed = (PROJECT / "docs" / "explorers.html").read_text(encoding="utf-8")
     fresh = explorers_page()
-    assert len(PHOTO.findall(fresh)) == len(PHOTO.findall(committed)) == 10
+    assert len(PHOTO.findall(fresh)) == len(PHOTO.findall(committed)) == 11
     assert PHOTO.sub("", fresh) == PHOTO.sub("", committed), "run `make lessons` and commit"
 
 

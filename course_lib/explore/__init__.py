@@ -15,11 +15,12 @@ from course_lib.explore.parts import (
     Readout,
     SceneView,
 )
+from course_lib.explore.pyramid import PyramidExplorer, pyramid_explorer
 from course_lib.explore.roi import RoIExplorer, roi_explorer
 
 __all__ = [
     "AnchorsExplorer", "BarStrip", "BoxCanvas", "ColumnStrip", "CurvePlot", "FocalLossExplorer",
-    "GridExplorer", "IoUExplorer", "MAPExplorer", "NMSExplorer", "Readout", "RoIExplorer",
-    "SceneView", "anchors_explorer", "focal_loss_explorer", "grid_explorer", "iou_explorer",
-    "map_explorer", "nms_explorer", "roi_explorer", "save",
+    "GridExplorer", "IoUExplorer", "MAPExplorer", "NMSExplorer", "PyramidExplorer", "Readout",
+    "RoIExplorer", "SceneView", "anchors_explorer", "focal_loss_explorer", "grid_explorer",
+    "iou_explorer", "map_explorer", "nms_explorer", "pyramid_explorer", "roi_explorer", "save",
 ]  # fmt: skip

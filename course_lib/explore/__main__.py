@@ -10,6 +10,7 @@ from course_lib.explore import (
     iou_explorer,
     map_explorer,
     nms_explorer,
+    pyramid_explorer,
     roi_explorer,
 )
 from course_lib.explore.page import page
@@ -19,7 +20,7 @@ def explorers_page() -> str:
     """What docs/explorers.html holds."""
     widgets = [iou_explorer(), nms_explorer(), map_explorer()]
     widgets += [anchors_explorer(), roi_explorer(), focal_loss_explorer()]
-    widgets += [grid_explorer()]
+    widgets += [grid_explorer(), pyramid_explorer()]
     return page("Drag it, turn it, see it", widgets)
 
 

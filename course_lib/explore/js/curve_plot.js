@@ -1,7 +1,7 @@
 // Curves over two axes, with points and guides; a press or a drag in it chooses an x.
 //
 // update({ x, y, curves, points, guides, cursor, label })
-//   x, y     axes: { label, min, max, ticks: [number, ...] }
+//   x, y     axes: { label, min, max, ticks: [number or [number, text], ...] }
 //   curves   [{ x: [...], y: [...], color, width, dash, fill, name, at, end }, ...]; the name stands on
 //            the curve at x = at, with `end` above it and to the left; fill is how much of its colour
 //            the area under it has, 0 to 1
@@ -72,14 +72,15 @@ export function curvePlot(onChange = () => {}) {
     const { x, y } = state, key = JSON.stringify([x, y, width, height]);
     if (key === drawn) return;
     drawn = key;
+    const marks = ({ ticks }) => ticks.map((tick) => (Array.isArray(tick) ? tick : [tick, short(tick)]));
     set(root, { viewBox: `0 0 ${width} ${height}`, height });
     const text = (attributes, words) => svg("text", { "font-size": FONT, ...attributes }, words);
     axes.replaceChildren(
-      ...x.ticks.map((t) => svg("path", { class: "odx-gridlines", d: `M${sx(t)} ${SPACE.top}V${bottom}` })),
-      ...y.ticks.map((t) => svg("path", { class: "odx-gridlines", d: `M${SPACE.left} ${sy(t)}H${right}` })),
+      ...marks(x).map(([t]) => svg("path", { class: "odx-gridlines", d: `M${sx(t)} ${SPACE.top}V${bottom}` })),
+      ...marks(y).map(([t]) => svg("path", { class: "odx-gridlines", d: `M${SPACE.left} ${sy(t)}H${right}` })),
       svg("path", { class: "odx-frame", d: `M${SPACE.left} ${SPACE.top}V${bottom}H${right}` }),
-      ...x.ticks.map((t) => text({ x: sx(t), y: bottom + 16, "text-anchor": "middle" }, short(t))),
-      ...y.ticks.map((t) => text({ x: SPACE.left - 6, y: sy(t) + 4, "text-anchor": "end" }, short(t))),
+      ...marks(x).map(([t, words]) => text({ x: sx(t), y: bottom + 16, "text-anchor": "middle" }, words)),
+      ...marks(y).map(([t, words]) => text({ x: SPACE.left - 6, y: sy(t) + 4, "text-anchor": "end" }, words)),
       text({ x: (SPACE.left + right) / 2, y: height - 6, "text-anchor": "middle" }, x.label),
       text({ x: 11, y: (SPACE.top + bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 11 ${(SPACE.top + bottom) / 2})` }, y.label),
     );
