@@ -82,7 +82,7 @@ class PaintedDataset(Dataset[tuple[Tensor, Target]]):
         if not 0 <= min_visible <= 1:
             raise ValueError(f"min_visible must lie in 0..1, got {min_visible}")
         self.size, self.seed, self.side = size, seed, side
-        self.min_visible, self.masks, self.keypoints = min_visible, masks, keypoints
+        self.min_visible, self.masks, self.keypoints = float(min_visible), masks, keypoints
         self._kept: dict[int, Painting] | None = {} if size * side * side * 3 <= KEPT else None
 
     def __len__(self) -> int:
