@@ -109,10 +109,12 @@ def _same_answer(a: Outcome, b: Outcome, case: dict[str, Any]) -> bool:
         return next(kinds) == next(kinds)
     if a.get("changed") != b.get("changed"):
         return False
+    if a.get("value") == b.get("value"):  # the common case of a known mistake, and a quick one
+        return True
     try:
         x, y = unpack(a.get("value")), unpack(b.get("value"))
     except PlainError:
-        return a.get("value") == b.get("value")
+        return False
     if x is None or y is None:
         return x is y
     if compare(_numbers(x), _numbers(y), {**case, "dtype": None, "outputs": []}) is not None:
@@ -156,20 +158,35 @@ def recognise(sheet: Sheet, outcomes: list[Outcome], marks: list[CaseMark]) -> l
     ] or failing
     best: tuple[int, Sheet] | None = None
     for mistake in sheet["mistakes"]:
-        hits = {
-            k
-            for k in failing
-            if _same_answer(mistake["outcomes"][k], outcomes[k], sheet["cases"][k])
-        }
-        missed = [k for k in numeric if k not in hits]
-        if any(sheet["cases"][k]["core"] for k in missed) or 3 * len(missed) > len(numeric):
-            continue
-        if not hits or (best is not None and len(hits) <= best[0]):
+        hits = _explained(mistake, outcomes, sheet["cases"], failing, numeric)
+        if not hits or (best is not None and hits <= best[0]):
             continue
         right = [m.index for m in marks if m.passed]
         if all(judge_outcome(sheet["cases"][k], mistake["outcomes"][k]) is None for k in right):
-            best = (len(hits), mistake)  # else it fails where the student is right: another one
+            best = (hits, mistake)  # else it fails where the student is right: another one
     return [best[1]] if best else []
+
+
+def _explained(
+    mistake: Sheet,
+    outcomes: list[Outcome],
+    cases: list[dict[str, Any]],
+    failing: list[int],
+    numeric: list[int],
+) -> int:
+    """How many of the failing cases the mistake explains; 0 where it explains too few.
+
+    Core cases come first: nearly all mistakes are out after one or two comparisons.
+    """
+    hits = missed = 0
+    for k in sorted(failing, key=lambda k: not cases[k]["core"]):
+        if _same_answer(mistake["outcomes"][k], outcomes[k], cases[k]):
+            hits += 1
+        elif k in numeric:
+            missed += 1
+            if cases[k]["core"] or 3 * missed > len(numeric):
+                return 0
+    return hits
 
 
 def mark(sheet: Sheet, outcomes: list[Outcome]) -> Marks:
