@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,7 +79,7 @@ class Ahead:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, args=(make,), daemon=True)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Ahead:
         if self._direct is None:
             self._thread.start()
         return self

@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from types import TracebackType
-from typing import Literal, NamedTuple, Protocol, Self
+from typing import Literal, NamedTuple
 
 from course_lib._distributed import process_number
 from course_lib.engine.history import History
@@ -28,8 +28,8 @@ class Moment(NamedTuple):
     history: History
 
 
-class Reporter(Protocol):
-    """Whatever tells a person how a training is going."""
+class Reporter:
+    """Tells a person how a training is going; this one says nothing."""
 
     def show(self, moment: Moment) -> None:
         """After a step."""
@@ -69,18 +69,10 @@ def make_reporter(kind: ProgressKind, log_every: int) -> Reporter:
             return Line()
         case "lines":
             return Lines(log_every)
-    return Nothing()
+    return Reporter()
 
 
-class Nothing:
-    def show(self, moment: Moment) -> None:
-        pass
-
-    def close(self, history: History) -> None:
-        pass
-
-
-class Line:
+class Line(Reporter):
     """One line of a terminal, rewritten a few times a second."""
 
     def __init__(self) -> None:
@@ -97,7 +89,7 @@ class Line:
         print()
 
 
-class Lines:
+class Lines(Reporter):
     """A line every so many steps, for files and pipes."""
 
     def __init__(self, every: int) -> None:
@@ -148,7 +140,7 @@ class Counter:
         self.done = 0
         self._shown = choose(kind) == "line"
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Counter:
         return self
 
     def __exit__(
@@ -161,6 +153,9 @@ class Counter:
             rewrite("")
 
     def add(self, number: int) -> None:
-        self.done += number
+        self.reach(self.done + number)
+
+    def reach(self, done: int) -> None:
+        self.done = done
         if self._shown:
             rewrite(f"{self.done} of {self.total} {self.what}")
