@@ -46,7 +46,8 @@ def make_sheet(lesson: Lesson, task: Exercise | Question, secret: str | None = N
 
 def _inputs(case: Case, draw: Draw) -> CaseInputs:
     init = pack(list(case.init(draw))) if case.init else None
-    return {"kind": case.kind, "inputs": pack(list(case.make(draw))), "init": init}
+    inputs: CaseInputs = {"kind": case.kind, "inputs": pack(list(case.make(draw))), "init": init}
+    return {**inputs, "slopes": list(case.slopes)} if case.slopes else inputs
 
 
 def _sheet_case(task: Exercise, case: Case, inputs: CaseInputs) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def _sheet_case(task: Exercise, case: Case, inputs: CaseInputs) -> dict[str, Any
         "numpy": task.numpy,
         "rows": task.rows,
         "names": list(task.names),
-        "outputs": list(task.outputs),
+        "outputs": [] if case.kind == "grad" else list(task.outputs),
         "expected": outcome["value"],
     }
 
@@ -92,4 +93,5 @@ def case_inputs(sheet: Sheet) -> list[CaseInputs]:
     """What may be handed to a student's process: inputs, and nothing about the answers."""
     if sheet["type"] == "question":
         return [{"kind": "value", "inputs": pack([]), "init": None}]
-    return [{k: case[k] for k in ("kind", "inputs", "init")} for case in sheet["cases"]]
+    handed = ("kind", "inputs", "init", "slopes")
+    return [{k: case[k] for k in handed if k in case} for case in sheet["cases"]]

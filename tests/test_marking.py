@@ -153,6 +153,9 @@ def test_runner_reports_what_happened() -> None:
     assert call(change, x)["changed"] == [0]
     assert call(lambda: None)["value"] == {"kind": "none"}
     assert unpack(call(lambda t: 3 * t, x, kind="grad")["value"])[0].tolist() == [3.0, 3.0]
+    of_parts = call(lambda t: (3 * t, t.sum()), x, kind="grad")
+    assert unpack(of_parts["value"])[0].tolist() == [4.0, 4.0]
+    assert "grad" in call(lambda t: (3.0, 4.0), x, kind="grad")["error"]
 
 
 def test_class_is_built_and_called() -> None:

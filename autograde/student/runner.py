@@ -24,7 +24,7 @@ CASE_SECONDS = 10
 IMPATIENT_SECONDS = 2
 Outcome = dict[str, Any]
 # What one case hands over: {"inputs": packed list, "kind": "call" | "grad" | "value",
-#                           "init": packed list or None}
+#                           "init": packed list or None, "slopes": places of inputs, if not all}
 CaseInputs = dict[str, Any]
 
 
@@ -106,14 +106,23 @@ def _call(obj: Any, case: CaseInputs, inputs: list[Any]) -> Any:
     if case.get("init") is not None:
         obj = obj(*unpack(case["init"]))
     if case["kind"] == "grad":
-        return _gradients(obj, inputs)
+        return _gradients(obj, inputs, case.get("slopes"))
     return obj(*inputs)
 
 
-def _gradients(obj: Callable[..., Any], inputs: list[Any]) -> list[torch.Tensor]:
-    """d(sum of the output)/d(input) for each float tensor among the inputs."""
-    leaves = [x.requires_grad_() for x in inputs if torch.is_tensor(x) and x.is_floating_point()]
-    total = obj(*inputs).sum()
+def _gradients(
+    obj: Callable[..., Any], inputs: list[Any], slopes: list[int] | None = None
+) -> list[torch.Tensor]:
+    """d(sum of the output, or of all its parts)/d(input), for each float tensor among the inputs.
+
+    slopes: the places of the inputs that count, where not all do.
+    """
+    chosen = inputs if slopes is None else [inputs[k] for k in slopes]
+    leaves = [x.requires_grad_() for x in chosen if torch.is_tensor(x) and x.is_floating_point()]
+    total = obj(*inputs)
+    if isinstance(total, tuple | list):
+        total = torch.stack([torch.as_tensor(part).sum() for part in total])
+    total = total.sum()
     grads = torch.autograd.grad(total, leaves, allow_unused=True)
     return [torch.zeros_like(x) if g is None else g for x, g in zip(leaves, grads, strict=True)]
 
