@@ -470,8 +470,9 @@ def slow_candidates(cells: Any, size: tuple[int, int], A: int, threshold: float)
             for j in range(A):
                 box = slow_box(cell[5 * j : 5 * j + 4], row, column, S, size)
                 for k, p in enumerate(cell[5 * A :]):
-                    if p * cell[5 * j + 4] > threshold:
-                        found.append((box, p * cell[5 * j + 4], k))
+                    score = max(cell[5 * j + 4], 0.0) * p
+                    if score > threshold:
+                        found.append((box, score, k))
     return sorted(found, key=lambda entry: -entry[1])
 
 

@@ -103,7 +103,7 @@ def first_in_cell(cell: Int64[Tensor, " N"]) -> Bool[Tensor, " N"]:
     return ~((cell[:, None] == cell) & earlier).any(dim=1)
 
 
-def split_cells(cells: Float[Tensor, "*B S S channels"], num_boxes: int) -> Cells:
+def split_cells(cells: Num[Tensor, "*B S S channels"], num_boxes: int) -> Cells:
     """An answer in its parts; with num_boxes = 1, a target.
 
     Shapes: [..., S, S, A*5 + K] to [..., S, S, A, 4], [..., S, S, A] and [..., S, S, K]; views.
@@ -164,7 +164,7 @@ def responsible(
 
 @torch.no_grad()
 def who_answers(
-    boxes: Float[Tensor, "*B S S A 4"], true_boxes: Float[Tensor, "*B S S 1 4"]
+    boxes: Float[Tensor, "*B S S A 4"], true_boxes: Num[Tensor, "*B S S 1 4"]
 ) -> tuple[Int64[Tensor, "*B S S"], Float[Tensor, "*B S S"]]:
     """`responsible` for every cell at once, from what the network and the target say.
 
@@ -173,7 +173,8 @@ def who_answers(
         without an object means nothing.
     """
     whole = (1, 1)  # shares of the image: IoU does not change if an image is stretched
-    return responsible(decode_grid(boxes, whole), decode_grid(true_boxes, whole)[..., 0, :])
+    truths = decode_grid(true_boxes.to(boxes.dtype), whole)[..., 0, :]  # [..., S, S, 4]
+    return responsible(decode_grid(boxes, whole), truths)
 
 
 def grid_candidates(
@@ -191,11 +192,12 @@ def grid_candidates(
     score_threshold: only scores above it are kept. One predictor may appear with several classes.
     Order: best first; of equal scores, first the upper cell, the left one, the first predictor,
         the lower class.
-    Source: equation 1. Both factors come from a linear layer and may leave 0..1 a little; scores
-        are taken as they are.
+    Source: equation 1. Both factors come from a linear layer and may leave 0..1 a little. A
+        confidence below 0 counts as 0, so that two wrong signs make no detection; beyond 1 they are
+        taken as they are.
     """
     boxes, confidence, classes = split_cells(cells, num_boxes)
-    scores = confidence[..., None] * classes[..., None, :]  # [S, S, A, K]
+    scores = confidence.clamp(min=0)[..., None] * classes[..., None, :]  # [S, S, A, K]
     place = (scores > score_threshold).nonzero()  # [N, 4]: row, column, predictor, class
     row, column, predictor, label = place.unbind(1)
     found = Candidates(
