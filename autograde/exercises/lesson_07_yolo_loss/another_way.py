@@ -59,7 +59,8 @@ def yolo_loss(predictions, targets, num_boxes=2, lambda_coord=5, lambda_noobj=0.
     # cell by cell, predictor by predictor
     centre = size = with_object = without = classes = predictions.sum() * 0
     B, S = predictions.shape[:2]
-    for said, truth in zip(predictions.reshape(B * S * S, -1), targets.reshape(B * S * S, -1)):
+    for n in range(B * S * S):
+        said, truth = predictions.reshape(B * S * S, -1)[n], targets.reshape(B * S * S, -1)[n]
         predictors = said[: 5 * num_boxes].reshape(num_boxes, 5)
         if truth[4] == 0:
             without = without + (predictors[:, 4] ** 2).sum()

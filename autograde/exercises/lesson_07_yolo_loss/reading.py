@@ -361,7 +361,7 @@ GRID_CANDIDATES = Exercise(
         ),
         Mistake(
             "kept_below_1",
-            "Scores above 1 were cut off. Take them as they are: cut off, the best would all be alike.",
+            "Scores above 1 were cut off, and the best are all alike now. Take them as they are.",
             read(give=lambda b, s, k: (b, s.clamp(max=1), k)),
         ),
         Mistake(
