@@ -8,11 +8,19 @@ non-maximum suppression fails; `raw_detections` says what a detector says before
 write all of it as COCO's files have it.
 """
 
+from course_lib.data.annotations import coco_annotations, write_coco
 from course_lib.data.batches import collate
 from course_lib.data.candidates import Candidates, Detections, raw_detections
 from course_lib.data.coco import coco_ground_truth, coco_results
 from course_lib.data.detectors import DETECTORS, Detector
 from course_lib.data.digits import Digits
+from course_lib.data.readers import (
+    CocoDetection,
+    DataError,
+    Report,
+    VocDetection,
+    read_image,
+)
 from course_lib.data.scenes import Scene, crowded_scene, evaluation_set, scene
 from course_lib.data.shapes import Shapes
 from course_lib.data.things import CLASSES
@@ -21,16 +29,23 @@ __all__ = [
     "CLASSES",
     "DETECTORS",
     "Candidates",
+    "CocoDetection",
+    "DataError",
     "Detections",
     "Detector",
     "Digits",
+    "Report",
     "Scene",
     "Shapes",
+    "VocDetection",
+    "coco_annotations",
     "coco_ground_truth",
     "coco_results",
     "collate",
     "crowded_scene",
     "evaluation_set",
     "raw_detections",
+    "read_image",
     "scene",
+    "write_coco",
 ]

@@ -86,7 +86,7 @@ class CocoDetection(FolderDataset):
         self, content: Row, inspector: Inspector
     ) -> tuple[tuple[str, ...], tuple[int, ...]]:
         names: dict[int, str] = {}
-        points: set[tuple[str, ...]] = set()
+        points: tuple[str, ...] | None = None
         for row in _rows(content, "categories", inspector):
             try:
                 category, name = whole(row, "id"), text(row, "name")
@@ -96,18 +96,18 @@ class CocoDetection(FolderDataset):
                     given = row["keypoints"]
                     if not isinstance(given, list) or not all(isinstance(p, str) for p in given):
                         raise Finding("bad keypoints", f"must be a list of names: {short(given)}")
-                    points.add(tuple(given))
-                    if len(points) > 1:
-                        raise Finding("bad keypoints", "are not the same for all classes")
+                    if points not in (None, tuple(given)):
+                        raise Finding("bad keypoints", "are not those of the classes before")
+                    points = tuple(given)
             except Finding as finding:
                 inspector.note(finding, self._file, _place("category", row))
                 continue
             names[category] = name
         if self.keypoints:
-            if not points:
+            if points is None:
                 missing = Finding("missing field", "has no category with 'keypoints'")
                 raise inspector.refuse(missing, self._file)
-            self.keypoint_names = min(points)
+            self.keypoint_names = points
         ids = tuple(sorted(names))
         return tuple(names[category] for category in ids), ids
 
@@ -128,9 +128,7 @@ class CocoDetection(FolderDataset):
         self, content: Row, entries: Mapping[int, Entry], inspector: Inspector
     ) -> None:
         label_of = {category: label for label, category in enumerate(self.category_ids)}
-        listed = {
-            row.get("id") for row in content["images"] if isinstance(row, dict) and _key(row, "id")
-        }
+        images, categories = (_ids(content[key]) for key in ("images", "categories"))
         seen: set[int] = set()
         for row in _rows(content, "annotations", inspector):
             place = _place("annotation", row)
@@ -140,12 +138,12 @@ class CocoDetection(FolderDataset):
                     raise Finding("duplicate id", f"annotation id {own} is there twice")
                 seen.add(own)
                 image_id, category = whole(row, "image_id"), whole(row, "category_id")
-                if image_id not in entries:
-                    if image_id in listed:
-                        continue  # its image has been named and left out
+                if image_id not in images:
                     raise Finding("unknown image", f"image {image_id} is not in 'images'")
-                if category not in label_of:
+                if category not in categories:
                     raise Finding("unknown class", f"category {category} is not in 'categories'")
+                if image_id not in entries or category not in label_of:
+                    continue  # that has been named, and is left out with all that belongs to it
                 entry = entries[image_id]
                 one = self._object(row, label_of[category], entry)
             except Finding as finding:
@@ -159,7 +157,8 @@ class CocoDetection(FolderDataset):
                 )
                 if inspector.note(finding, self._file, place, clips=can) != "clip":
                     continue
-            one["box"] = clip(one["box"], entry.H, entry.W)
+            x1, y1, x2, y2 = one["box"] = clip(one["box"], entry.H, entry.W)
+            one.setdefault("area", (x2 - x1) * (y2 - y1))
             entry.objects.append(one)
 
     def _object(self, row: Row, label: int, entry: Entry) -> dict[str, Any]:
@@ -169,9 +168,10 @@ class CocoDetection(FolderDataset):
         if isinstance(crowd, bool) or crowd not in (0, 1):
             raise Finding("bad number", f"'iscrowd' must be 0 or 1, got {short(crowd)}")
         one["iscrowd"] = crowd
-        one["area"] = number(row["area"], "'area'") if "area" in row else w * h
-        if one["area"] < 0:
-            raise Finding("bad number", f"'area' must be 0 or more, got {one['area']:g}")
+        if "area" in row:
+            one["area"] = number(row["area"], "'area'")
+            if one["area"] < 0:
+                raise Finding("bad number", f"'area' must be 0 or more, got {one['area']:g}")
         if self.masks:
             one["mask"] = check_segmentation(field(row, "segmentation"), entry.H, entry.W)
         if self.keypoints:
@@ -243,8 +243,10 @@ def _place(word: str, row: Row) -> str:
     return f"{word} {short(row['id'])}" if "id" in row else f"a {word} without id"
 
 
-def _key(row: Row, key: str) -> bool:
-    return isinstance(row.get(key), int)
+def _ids(rows: list[Any]) -> set[int]:
+    """All ids that are whole numbers, of whatever else is wrong with their rows."""
+    given = (row.get("id") for row in rows if isinstance(row, dict))
+    return {own for own in given if isinstance(own, int)}
 
 
 def _has_size(box: tuple[float, float, float, float]) -> bool:

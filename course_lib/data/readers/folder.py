@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from course_lib.data.readers.pictures import decode, size_of
+from course_lib.data.readers.pictures import check_size, decode
 from course_lib.data.readers.problems import Finding, Inspector, Report
 from course_lib.data.targets import Sample
 
@@ -101,13 +101,7 @@ def examine(entry: Entry, check: Check, inspector: Inspector, where: str) -> boo
     if check == "nothing":
         return True
     try:
-        shown, stored = size_of(entry.file)
-        if (entry.H, entry.W) not in (shown, stored):
-            raise Finding(
-                "wrong size",
-                f"the file is {shown[1]} wide and {shown[0]} high, "
-                f"the annotation says {entry.W} and {entry.H}",
-            )
+        check_size(entry.file, entry.H, entry.W)
         if check == "pixels":
             decode(entry.file, (entry.H, entry.W))
     except Finding as finding:

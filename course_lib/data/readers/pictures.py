@@ -51,16 +51,21 @@ def decode(file: Path, size: tuple[int, int] | None = None) -> UInt8[Tensor, "3 
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
-def size_of(file: Path) -> tuple[tuple[int, int], tuple[int, int]]:
-    """(H, W) as shown and (H, W) as stored, from the file's head; Finding for an error."""
+def check_size(file: Path, H: int, W: int) -> None:
+    """Is the picture H x W, as shown or as stored? From the file's head if it is; or Finding."""
     try:
         with Image.open(file) as picture:
-            W, H = picture.size
-            return _turned_size(picture), (H, W)
+            if picture.size == (W, H) or _turned_size(picture) == (H, W):
+                return
+            height, width = _turned_size(picture)
     except FileNotFoundError:
         raise Finding("missing image", "there is no such file") from None
     except _UNREADABLE as error:
         raise Finding("unreadable image", _reason(error)) from None
+    raise Finding(
+        "wrong size",
+        f"the file is {width} wide and {height} high, the annotation says {W} and {H}",
+    )
 
 
 # What Pillow raises for files that are broken, cut short, of no known kind, or far too large.
