@@ -7,6 +7,7 @@ from autograde.exercises import (
     lesson_02_nms,
     lesson_03_map,
     lesson_04_anchors,
+    lesson_05_roi_pooling,
     lesson_06_focal_loss,
 )
 from autograde.spec import Exercise, Lesson
@@ -18,6 +19,7 @@ LESSONS: dict[str, Lesson] = {
         lesson_02_nms,
         lesson_03_map,
         lesson_04_anchors,
+        lesson_05_roi_pooling,
         lesson_06_focal_loss,
     )
 }

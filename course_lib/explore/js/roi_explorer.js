@@ -18,7 +18,7 @@ const SLICES = [0.02, 0.06, 0.06]; // between the places along each curve, in ce
 const METHOD = [
   ["pool", "RoIPool: the largest whole cell", "RoIPool", "prediction"],
   ["align", "RoIAlign: the mean of a few points", "RoIAlign", "truth"],
-  ["precise", "Precise: the mean over the whole bin", "Precise", "overlap"],
+  ["precise", "Precise: the mean over the bin", "Precise", "overlap"],
 ];
 /** Room for a name on the longest stretch on which the values stay the same, away from `taken`. */
 function restingPlace(places, values, taken) {
