@@ -13,6 +13,7 @@ from course_lib.models.retinanet.steps import (
     BACKGROUND,
     IGNORED,
     assign_targets,
+    best_candidates,
     decode,
     retinanet_loss,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "RetinaNet",
     "RetinaNetHead",
     "assign_targets",
+    "best_candidates",
     "decode",
     "flatten_levels",
     "retinanet",

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from course_lib._distributed import mean_over_processes
 from course_lib.anchors import AnchorGenerator
 from course_lib.models.backbones import create_backbone
 from course_lib.models.detector import Detections, Detector, Images, Target
@@ -116,7 +117,7 @@ class RetinaNet(Detector):
             alpha=self.alpha,
             gamma=self.gamma,
             beta=self.beta,
-            positives=_mean_over_processes((classes >= 0).sum()),
+            positives=mean_over_processes((classes >= 0).sum()),
         )
 
     @torch.no_grad()
@@ -186,12 +187,3 @@ def _objects(target: Target) -> tuple[Tensor, Tensor]:
     if "iscrowd" in target:
         labels = labels.masked_fill(target["iscrowd"].bool(), IGNORED)
     return target["boxes"], labels
-
-
-def _mean_over_processes(count: Tensor) -> Tensor:
-    """The mean of a number over the processes that learn together; the number, if there is one."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return count
-    total = count.float()
-    torch.distributed.all_reduce(total)
-    return total / torch.distributed.get_world_size()

@@ -73,7 +73,7 @@ def retinanet_loss(
     alpha: float | int = 0.25,
     gamma: float | int = 2,
     beta: float | int = 0.0,
-    positives: Float[Tensor, ""] | float | int | None = None,
+    positives: Num[Tensor, ""] | float | int | None = None,
 ) -> dict[str, Float[Tensor, ""]]:
     """Focal loss of all anchors but the ignored, L1 of the positives; both over the positives.
 
@@ -82,7 +82,7 @@ def retinanet_loss(
         To {"classification": [], "bbox_regression": []}, in float32 at least.
     alpha, gamma: of the focal loss. beta: of smooth L1; 0 is L1.
     positives: what both sums are divided by; by default the number of positive anchors in the
-        batch, at least 1. Of several processes, give the mean of their numbers.
+        batch, at least 1. Where several processes learn together: `mean_over_processes` of it.
     Source: Lin et al., Focal Loss, ICCV 2017, section 4 ("Training"): smooth L1, equal weights.
         torchvision's RetinaNet: L1, each image divided by its own positives, and the mean over
         images; the same for one image. Per batch, an image with one positive anchor counts no more
@@ -94,9 +94,7 @@ def retinanet_loss(
             f"{list(cls_logits.shape[:-1])}, got {list(classes.shape)}"
         )
     positive = classes >= 0  # [B, N]
-    if positives is None:
-        positives = positive.sum()
-    count = torch.as_tensor(positives, device=classes.device).clamp(min=1)
+    count = positive.sum().clamp(min=1) if positives is None else positives
     wide = torch.promote_types(cls_logits.dtype, torch.float32)
     wanted = torch.zeros_like(cls_logits, dtype=wide)  # [B, N, K]
     wanted.scatter_(-1, classes.clamp(min=0)[..., None], positive[..., None].to(wide))
@@ -104,6 +102,25 @@ def retinanet_loss(
     focal = focal.sum(-1).masked_fill(classes == IGNORED, 0)  # [B, N]
     away = smooth_l1_loss(bbox_regression[positive].to(wide), deltas[positive].to(wide), beta)
     return {"classification": focal.sum() / count, "bbox_regression": away.sum() / count}
+
+
+def best_candidates(
+    cls_logits: Float[Tensor, "N K"],
+    score_threshold: float | int = 0.05,
+    most: int = 1000,
+) -> tuple[Float[Tensor, " kept"], Int64[Tensor, " kept"], Int64[Tensor, " kept"]]:
+    """Scores, anchors and classes [kept] of what is worth a look at one level, best first.
+
+    Shapes: logits [N, K]. Of all N*K scores those above `score_threshold`, and of these the best
+        `most`; a class and an anchor number for each. Equal scores: by anchor, then by class.
+    Source: Lin et al., Focal Loss, ICCV 2017, section 4 ("Inference").
+    """
+    K = cls_logits.shape[1]
+    wide = torch.promote_types(cls_logits.dtype, torch.float32)
+    scores = cls_logits.to(wide).sigmoid().flatten()  # [N*K]
+    index = (scores > score_threshold).nonzero().squeeze(1)
+    index = index[scores[index].sort(descending=True, stable=True).indices[:most]]  # [kept]
+    return scores[index], index // K, index % K
 
 
 def decode(
@@ -119,8 +136,7 @@ def decode(
 ) -> dict[str, Tensor]:
     """The detections of one image: for each level its best candidates, all levels through NMS.
 
-    1. At each level, of all anchors and classes together: those with a score above
-       `score_threshold`, and of these the best `candidates`.
+    1. At each level the `best_candidates`, of all anchors and classes together.
     2. Their deltas make boxes of their anchors, cut at the border of the image; what lies wholly
         outside is dropped (torchvision keeps it, as an empty box).
     3. NMS among the boxes of each class, and the best `max_detections` of what it keeps.
@@ -138,18 +154,13 @@ def decode(
             "cls_logits, bbox_regression and anchors must have one entry a level, got "
             f"{len(cls_logits)}, {len(bbox_regression)} and {len(anchors)}"
         )
-    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    found = []
     for logits, deltas, level_anchors in zip(cls_logits, bbox_regression, anchors, strict=True):
-        K = logits.shape[1]
-        scores = logits.to(torch.promote_types(logits.dtype, torch.float32)).sigmoid().flatten()
-        index = (scores > score_threshold).nonzero().squeeze(1)  # of [N*K]
-        best = scores[index].sort(descending=True, stable=True).indices[:candidates]
-        index = index[best]
-        anchor = index // K
+        scores, anchor, labels = best_candidates(logits, score_threshold, candidates)
         boxes = decode_boxes(deltas[anchor], level_anchors[anchor])
         boxes = clip_boxes_to_image(boxes, size)
         inside = (boxes[:, 2:] > boxes[:, :2]).all(1)
-        found.append((boxes[inside], scores[index][inside], (index % K)[inside]))
+        found.append((boxes[inside], scores[inside], labels[inside]))
     boxes, scores, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
     keep = batched_nms(boxes, scores, labels, nms_threshold)[:max_detections]
     return {"boxes": boxes[keep], "scores": scores[keep], "labels": labels[keep]}
