@@ -79,7 +79,7 @@ class Tiny(Detector):
 
     def loss(self, images: Images, targets: Sequence[Target]) -> dict[str, Tensor]:
         batch, _ = self.prepare(images)
-        cells = self(batch)
+        cells = self(batch).float()
         wanted = torch.zeros_like(cells)
         for rows, target in zip(wanted, targets, strict=True):
             boxes = target["boxes"]

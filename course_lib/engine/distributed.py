@@ -63,7 +63,7 @@ class LossOf(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, images: Images, targets: Sequence[Target]) -> dict[str, Tensor]:
+    def forward(self, images: Images, targets: Sequence[Target]) -> Any:
         return self.model.loss(images, targets)
 
 

@@ -21,7 +21,7 @@ class History:
     gradient: list[float] = field(default_factory=list)  # its length, before clipping
     seconds: list[float] = field(default_factory=list)  # of training, up to the end of the step
     waited: float = 0.0  # seconds in which the model waited for data
-    valid: list[dict[str, float]] = field(default_factory=list)  # step, seconds, AP, AP50, …
+    valid: list[dict[str, int | float]] = field(default_factory=list)  # step, seconds, AP, AP50, …
     result: CocoResult | None = None  # the last evaluation in full
 
     @property
