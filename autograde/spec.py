@@ -47,6 +47,7 @@ class Case:
     make: inputs from a Draw. Called once for the public sheet, `draws` times for the hidden one.
     core: without it the exercise earns nothing.
     kind: "call" compares the output, "grad" the gradients of the output's sum.
+    slopes: of a "grad" case, the places of the inputs whose gradients count; () all float ones.
     dtype: "exact" if the output's dtype is part of the task.
     init: for a class, the arguments of its constructor.
     advice: shown, but costs no points: what later cells need of a right answer.
@@ -56,6 +57,7 @@ class Case:
     make: Callable[[Draw], Sequence[Any]]
     core: bool = False
     kind: Literal["call", "grad"] = "call"
+    slopes: tuple[int, ...] = ()
     dtype: Literal["exact"] | None = None
     draws: int = 2
     rtol: float = 1e-4

@@ -94,13 +94,69 @@ def test_what_differs_is_said() -> None:
     assert said(e.numpy(), numpy=False).kind == "type"
     assert said(e.T).generic.startswith("Rows and columns are swapped")
     assert said(e[0]).generic.startswith("An axis is missing: [1, 2] is asked for")
-    assert said(e[None]).generic.startswith("There is an axis too many")
+    assert said(e[None]).generic.startswith("The numbers are there, in another shape")
+    assert "`.reshape(-1, 2)`" in said(e[:, None]).generic
+    assert said(e.expand(3, 1, 2)).generic.startswith("There is an axis too many")
+    column = compare(e[0], e.T, CASE)
+    assert column is not None
+    assert "`.squeeze(1)`" in column.generic
     assert "return" in said(None).generic
     assert said([[0.0, 0.5]]).kind == "type"
     wrong = said(torch.tensor([[0.0, 0.25]]))
     assert (wrong.where, wrong.expected, wrong.got) == ((0, 1), "0.5", "0.25")
     assert said(torch.tensor([[math.nan, 0.5]])).kind == "nan"
     assert "infinity" in said(torch.tensor([[math.inf, 0.5]])).generic
+
+
+def test_numbers_that_differ_look_different() -> None:
+    e = torch.tensor([[1204.0, -42.5]])
+    difference = compare(e, e + torch.tensor([0.25, 0.0]), CASE)
+    assert difference is not None
+    assert (difference.expected, difference.got) == ("1204.0", "1204.25")
+
+
+def sheet_of(*cases: tuple[str, torch.Tensor]) -> Sheet:
+    sheet = one_case_sheet(torch.zeros(1))
+    sheet["cases"] = [
+        {**sheet["cases"][0], "kind": kind, "expected": pack(expected)} for kind, expected in cases
+    ]
+    return sheet
+
+
+def answered(*values: Any) -> list[dict[str, Any]]:
+    return [{"status": "ok", "value": pack(value)} for value in values]
+
+
+def test_what_follows_from_wrong_numbers_is_not_the_diagnosis() -> None:
+    right, wrong, nan = torch.tensor([0.5]), torch.tensor([0.75]), torch.tensor([math.nan])
+    sheet = sheet_of(("call", right), ("call", right), ("grad", [right]))
+    assert mark(sheet, answered(wrong, nan, [wrong])).diagnoses == []
+    assert "NaN" in mark(sheet, answered(right, nan, [right])).diagnoses[0]
+    assert "gradient" in mark(sheet, answered(right, right, [wrong])).diagnoses[0]
+
+
+@pytest.mark.parametrize(
+    ("f", "words"),
+    [
+        (lambda x: x if x > 0 else -x, "whole tensor"),
+        (lambda x: x ^ 2, "`**`"),
+        (lambda x: math.log(1 - x[0] / x[0]), "brackets"),
+    ],
+)
+def test_errors_that_say_little_are_explained(f: Any, words: str) -> None:
+    sheet = one_case_sheet(torch.tensor([0.5, 0.5]))
+    outcome = call(f, torch.tensor([0.25, 0.75]))
+    assert words in mark(sheet, [outcome]).diagnoses[0]
+
+
+def test_gradients_of_chosen_inputs() -> None:
+    case = {"kind": "grad", "inputs": pack([torch.ones(2), torch.ones(2)]), "init": None}
+    every = run_case(lambda a, b: a * b, case)
+    one = run_case(lambda a, b: a * b, {**case, "slopes": [0]})
+    assert [len(unpack(o["value"])) for o in (every, one)] == [2, 1]
+    cut = run_case(lambda a, b: a.detach().numpy(), {**case, "slopes": [0]})
+    sheet = sheet_of(("grad", [torch.ones(2)]))
+    assert mark(sheet, [cut]).diagnoses[0].startswith("The gradient does not come through")
 
 
 def test_expected_infinity_must_be_met() -> None:

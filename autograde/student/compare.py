@@ -38,36 +38,46 @@ class Difference:
     generic: str = ""  # a diagnosis that needs no known mistake
 
 
-def show_number(x: float | int | bool) -> str:
+def show_number(x: float | int | bool, digits: int = 4) -> str:
     """A number as a learner wants to read it: 0.1429, 200.0, True."""
     if isinstance(x, bool | int):
         return str(x)
-    text = f"{x + 0.0:.4g}"  # + 0.0 turns -0.0 into 0.0
+    text = f"{x + 0.0:.{digits}g}"  # + 0.0 turns -0.0 into 0.0
     return text if any(c in text for c in ".en") else f"{text}.0"
 
 
-def show_value(value: Any) -> str:
+def show_value(value: Any, digits: int = 4) -> str:
     """A short text for a value: numbers in full, large tensors by shape."""
     if isinstance(value, torch.Tensor | np.ndarray):
         if value.ndim == 0:
-            return show_number(value.item())
+            return show_number(value.item(), digits)
         if 0 in value.shape:
             return f"nothing, of shape {list(value.shape)}"
         if math.prod(value.shape) <= 24:
-            return _show_nested(value.tolist())
+            return _show_nested(value.tolist(), digits)
         dtype = str(value.dtype).removeprefix("torch.")
         return f"{dtype} values of shape {list(value.shape)}"
     if isinstance(value, float | int):
-        return show_number(value)
+        return show_number(value, digits)
     if isinstance(value, list):
-        return "[" + ", ".join(show_value(v) for v in value) + "]"
+        return "[" + ", ".join(show_value(v, digits) for v in value) + "]"
     return repr(value)
 
 
-def _show_nested(x: Any) -> str:
+def _show_nested(x: Any, digits: int) -> str:
     if isinstance(x, list):
-        return "[" + ", ".join(_show_nested(v) for v in x) + "]"
-    return show_number(x)
+        return "[" + ", ".join(_show_nested(v, digits) for v in x) + "]"
+    return show_number(x, digits)
+
+
+def show_both(expected: Any, got: Any) -> tuple[str, str]:
+    """The two values as text, with as many digits as it takes to see that they differ."""
+    texts = ("", "")
+    for digits in (4, 6, 8, 12):
+        texts = (show_value(expected, digits), show_value(got, digits))
+        if texts[0] != texts[1]:
+            break
+    return texts
 
 
 def plain_number(value: Any) -> float | None:
@@ -109,7 +119,7 @@ def compare(expected: Any, got: Any, case: dict[str, Any]) -> Difference | None:
             )
         if math.isclose(got, expected, rel_tol=case["rtol"], abs_tol=case["atol"]):
             return None
-        return Difference("numbers", "", show_number(expected), show_number(got))
+        return Difference("numbers", "", *show_both(expected, got))
     return (
         None
         if expected == got
@@ -256,11 +266,28 @@ def _wrong_shape(expected: torch.Tensor, got: torch.Tensor) -> Difference:
         return Difference(
             "shape", f"expected one number, got {_describe(got)}", "one number", f"shape {g}"
         )
+    elif len(g) > len(e) and expected.numel() == got.numel() > 0:
+        generic = _another_shape(e, g)
     elif len(g) > len(e):
         generic = "There is an axis too many: look for a stray `[None]`, `[:, None]` or keepdim."
     return Difference(
         "shape", f"expected shape {e}, got {g}", f"shape {e}", f"shape {g}", generic=generic
     )
+
+
+def _another_shape(e: list[int], g: list[int]) -> str:
+    """As many numbers as asked for, with more axes than asked for."""
+    says = f"The numbers are there, in another shape, {g} for {e}. "
+    if len(e) > 1:
+        last = f"`.reshape(-1, {e[-1]})`" if len(e) == 2 else f"`.reshape({str(e)[1:-1]})`"
+        return f"{says}Flatten them at the end, {last}; or is there a stray `[None]` or a keepdim?"
+    ones = [k for k, side in enumerate(g) if side == 1]
+    if len(ones) == len(g) - 1 and len(g) == 2:
+        return (
+            f"{says}An axis of length 1 is left over, of a `[:, None]` or a keepdim: "
+            f"`.squeeze({ones[0]})` at the end."
+        )
+    return f"{says}Make one row of them: `.flatten()`."
 
 
 def _as_asked(numbers: torch.Tensor, expected: torch.Tensor) -> torch.Tensor:
@@ -299,8 +326,7 @@ def _worst_element(
     return Difference(
         kind,
         count,
-        show_value(_as_asked(e, expected)[shown]),
-        show_value(_as_asked(g, expected)[shown]),
+        *show_both(_as_asked(e, expected)[shown], _as_asked(g, expected)[shown]),
         where,
         generic,
     )

@@ -75,11 +75,11 @@ def judge_outcome(case: dict[str, Any], outcome: Outcome) -> Difference | None:
         )
     if status != "ok":
         error, line = str(outcome.get("error") or "it gave no answer"), outcome.get("line")
-        no_gradient = "require" in error and "grad" in error
+        no_gradient = case["kind"] == "grad" and "grad" in error
         return Difference(
             "error",
             f"{error}, in the line `{line}`" if line else error,
-            generic=NO_GRADIENT if case["kind"] == "grad" and no_gradient else "",
+            generic=NO_GRADIENT if no_gradient else _about_error(error),
         )
     changed = outcome.get("changed") or []
     if changed and isinstance(changed, list):
@@ -99,6 +99,21 @@ def judge_outcome(case: dict[str, Any], outcome: Outcome) -> Difference | None:
         kind = value.get("type", value.get("kind")) if isinstance(value, dict) else value
         return Difference("type", f"expected a tensor, got something else ({str(kind)[:60]})")
     return compare(unpack(case["expected"]), got, case)
+
+
+SAID_OF_ERRORS = {
+    "bitwise_xor": "`^` is no power in Python: write `**`.",
+    "math domain error": "The logarithm (or the root) was given a number that has none. Do the "
+    "brackets stand right? `a - b / c` divides first.",
+    "Boolean value of Tensor": "`if` was asked about a whole tensor, which is neither true nor "
+    "false. `torch.is_tensor(x)` tells a tensor from a number; `torch.where` chooses element by "
+    "element.",
+}
+
+
+def _about_error(error: str) -> str:
+    """What a learner should know of an error whose text alone does not help."""
+    return next((says for words, says in SAID_OF_ERRORS.items() if words in error), "")
 
 
 def _same_answer(a: Outcome, b: Outcome, case: dict[str, Any]) -> bool:
@@ -215,7 +230,7 @@ def mark(sheet: Sheet, outcomes: list[Outcome]) -> Marks:
     said = [
         f"(no points lost) {m.difference.generic}" if m.advice else m.difference.generic
         for m in sorted(marks, key=lambda m: m.advice)
-        if m.difference and m.difference.generic
+        if m.difference and m.difference.generic and not _follows(m, marks, sheet["cases"])
     ]
     if not found:
         diagnoses = said[:1]
@@ -232,6 +247,24 @@ def mark(sheet: Sheet, outcomes: list[Outcome]) -> Marks:
     share = share_of_points(marks)
     status = "passed" if not failing else ("partial" if share > 0 else "failed")
     return Marks(status, share, marks, diagnoses, [m["name"] for m in found])
+
+
+def _follows(mark: CaseMark, marks: list[CaseMark], cases: list[dict[str, Any]]) -> bool:
+    """May this NaN, or this other gradient, come of numbers that are wrong already?
+
+    Then to speak of it would lead away from the mistake.
+    """
+    d = mark.difference
+    grad = cases[mark.index]["kind"] == "grad"
+    if d is None or not (d.kind == "nan" or grad):
+        return False
+    return any(
+        m.difference.kind == "numbers"
+        and cases[m.index]["kind"] == "call"
+        and (grad or (not m.core, m.index) < (not mark.core, mark.index))
+        for m in marks
+        if m.difference
+    )
 
 
 def _unwritten(outcomes: list[Outcome], name: str) -> bool:

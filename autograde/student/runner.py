@@ -122,6 +122,8 @@ def _gradients(
     total = obj(*inputs)
     if isinstance(total, tuple | list):
         total = torch.stack([torch.as_tensor(part).sum() for part in total])
+    if not torch.is_tensor(total):
+        raise TypeError("the answer is no torch tensor, so no grad flows")
     total = total.sum()
     grads = torch.autograd.grad(total, leaves, allow_unused=True)
     return [torch.zeros_like(x) if g is None else g for x, g in zip(leaves, grads, strict=True)]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from autograde.exercises.lesson_04_anchors.inputs import sizes
-from autograde.spec import Case, Exercise, Mistake
+from autograde.spec import Case, Draw, Exercise, Mistake
 from course_lib import anchors as ref
 
 Numbers = Sequence[int | float]
@@ -44,6 +44,15 @@ def _anchors(
         return whole(torch.stack(corners(*wh.unbind(1)), dim=1)).float()
 
     return wrong
+
+
+def _halves(d: Draw) -> tuple[Numbers, Numbers]:
+    """Two squares with corners in the middle between two pixels: even and a half, odd and a half.
+
+    Rounding up moves one corner of each, away from zero moves the first: 16.5 and 21.5.
+    """
+    size = 4 * d.integer(5, 12) + 1
+    return [size, size + 10], [1.0]
 
 
 def _sides_rounded(w: Tensor, h: Tensor) -> tuple[Tensor, ...]:
@@ -88,6 +97,7 @@ BASE_ANCHORS = Exercise(
             "sizes with a fraction",
             lambda d: ([s + 0.4 for s in sizes(d, 1, [4.0])], [4.0, 0.25]),
         ),
+        Case("corners in the middle between two pixels", _halves),
     ),
     mistakes=(
         Mistake(
@@ -119,6 +129,18 @@ BASE_ANCHORS = Exercise(
             "The height is right, the width is not divided by √ratio. Then h / w is √ratio and the "
             "area is no longer size².",
             _anchors(lambda s, r: (s, s * math.sqrt(r))),
+        ),
+        Mistake(
+            "root_of_height_only",
+            "The height is right, the width was divided by the ratio itself: its root is missing. "
+            "Then h / w is not the ratio and the area is not size².",
+            _anchors(lambda s, r: (s / r, s * math.sqrt(r))),
+        ),
+        Mistake(
+            "root_of_width_only",
+            "The width is right, the height was multiplied by the ratio itself: its root is "
+            "missing. Then h / w is not the ratio and the area is not size².",
+            _anchors(lambda s, r: (s / math.sqrt(r), s * r)),
         ),
         Mistake(
             "ratio_ignored",
@@ -171,6 +193,19 @@ BASE_ANCHORS = Exercise(
             "All corners were rounded up, as `.ceil()` does: the anchors are moved to the right "
             "and down. Round to the nearest whole pixel.",
             _anchors(whole=torch.ceil),
+        ),
+        Mistake(
+            "halves_up",
+            "All is right but the corners in the middle between two pixels: `(x + 0.5).floor()` "
+            "takes all of them up, so the square is no longer centred. `torch.round` goes to the "
+            "even one: 16.5 to 16, −16.5 to −16.",
+            _anchors(whole=lambda corners: (corners + 0.5).floor()),
+        ),
+        Mistake(
+            "halves_away",
+            "All is right but the corners in the middle between two pixels: yours go away from "
+            "zero, 16.5 to 17. `torch.round` goes to the even one: 16.",
+            _anchors(whole=lambda corners: corners.sign() * (corners.abs() + 0.5).floor()),
         ),
         Mistake(
             "upside_down",

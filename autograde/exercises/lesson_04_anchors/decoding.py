@@ -210,6 +210,12 @@ DECODE_BOXES = Exercise(
             decode(move=lambda dxy, size, new: dxy * size.flip(1)),
         ),
         Mistake(
+            "sides_exchanged",
+            "The new width was made from the anchor's height and the new height from its width. "
+            "w = w_a · exp(dw), h = h_a · exp(dh).",
+            decode(grow=lambda dwh, size: dwh.exp() * size.flip(1)),
+        ),
+        Mistake(
             "backwards",
             "dx and dy were taken away: the box moved the other way. They are added.",
             decode(move=lambda dxy, size, new: -dxy * size),

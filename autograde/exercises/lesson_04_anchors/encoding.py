@@ -120,6 +120,12 @@ ENCODE_BOXES = Exercise(
             encode(split=slips.as_given),
         ),
         Mistake(
+            "taken_for_cxcywh",
+            "The boxes were read as centre and size. They are xyxy: the width is x2 − x1, the "
+            "centre (x1 + x2) / 2.",
+            encode(split=slips.as_centres),
+        ),
+        Mistake(
             "not_divided",
             "dx and dy are in pixels. Divide them by the anchor's width and height, so that small "
             "and large objects ask for the same numbers.",

@@ -58,6 +58,13 @@ def _in_strides(H: int, W: int, stride: float) -> tuple[Tensor, Tensor]:
     return grid_x, grid_y
 
 
+def _no_axes(base: Tensor, grid: Sequence[int], stride: float) -> Tensor:
+    """Locations [H*W, 4] plus anchors [A, 4]: works where one of them is alone."""
+    x, y = _points(grid[0], grid[1], stride)
+    together: Tensor = torch.stack([x, y, x, y], dim=-1).reshape(-1, 4).to(base.dtype) + base
+    return together
+
+
 def _case(probes: str, count: int, grid: tuple[int, int], stride: int = 16, **about: Any) -> Case:
     def make(d: Draw) -> tuple[Any, ...]:
         return base(d, count), list(grid), stride + d.integer(0, 3)
@@ -216,6 +223,13 @@ GRID_ANCHORS = Exercise(
             "The location was taken away where it should be added: the anchors leave the image to "
             "the left and at the top.",
             _laid(join=lambda base, centres: base - centres[:, :, None]),
+        ),
+        Mistake(
+            "no_axes",
+            "Locations [H·W, 4] and anchors [A, 4] were added row by row, which works only for one "
+            "anchor or one location. Every location with every anchor: give the locations an axis "
+            "for the anchors, `centres[:, None] + base`, then `.reshape(-1, 4)`.",
+            _no_axes,
         ),
         Mistake(
             "not_flat",

@@ -72,6 +72,11 @@ MATCH_ANCHORS = Exercise(
             allow=True,
         ),
         _case(
+            "a truth's anchor helps another truth first: it still lifts its own best one",
+            [[6, 0, 1, 2], [7, 10, 2, 0]],
+            allow=True,
+        ),
+        _case(
             "nearly as good as a truth's best anchor is not as good",
             [[57, 3, 0, 56, 1], [2, 30, 28, 0, 29], [0, 1, 9, 8, 0]],
             allow=True,
@@ -129,6 +134,12 @@ MATCH_ANCHORS = Exercise(
             slips.matching(reaches_low=torch.gt),
         ),
         Mistake(
+            "strict_low_overwrites",
+            "An anchor with an IoU of exactly the low threshold became negative, even where the "
+            "high one is the same and it was positive. Only *below* the low one is negative: `<`.",
+            slips.strict_low_overwrites,
+        ),
+        Mistake(
             "thresholds_swapped",
             "The two thresholds are swapped: the low one decides what is positive.",
             lambda iou, high, low, allow: slips.match(iou, low, high, allow),
@@ -144,6 +155,12 @@ MATCH_ANCHORS = Exercise(
             "These are labels: 1, 0 and −1 for positive, negative and ignored. Say which truth a "
             "positive anchor belongs to: its row.",
             slips.labels,
+        ),
+        Mistake(
+            "always_number_one",
+            "Every positive got the number 1. Say which truth the anchor answers for: its row, 0 "
+            "for the first.",
+            slips.always_number_one,
         ),
         Mistake(
             "counted_from_one",
@@ -245,6 +262,25 @@ MATCH_ANCHORS = Exercise(
             slips.matching(lifts=slips.first_or_any),
         ),
         Mistake(
+            "only_the_forgotten",
+            "A truth was passed over because some anchor answered for it already, one that another "
+            "truth had lifted. The rule asks nothing about the answers so far: every truth lifts "
+            "the best anchors of its row.",
+            slips.only_the_forgotten,
+        ),
+        Mistake(
+            "one_maximum",
+            "One maximum of the whole table was used, so only the best anchor of all is lifted. "
+            "Each truth has its own best IoU: `iou.amax(dim=1)`, a number for each row.",
+            slips.matching(lifts=lambda iou: (iou == iou.max()).any(dim=0)),
+        ),
+        Mistake(
+            "down_the_column",
+            "Every anchor that overlaps anything was lifted: its best truth was looked up down its "
+            "column. The rule looks along the row of each truth, for the best anchor.",
+            slips.matching(lifts=lambda iou: iou.amax(dim=0) > 0),
+        ),
+        Mistake(
             "zeros_tie",
             "A truth that no anchor overlaps ties with all of them at 0, and made every anchor "
             "positive. A best IoU of 0 is no match.",
@@ -261,6 +297,18 @@ MATCH_ANCHORS = Exercise(
             "Only the best anchor of each truth is positive. All anchors that reach the high "
             "threshold are, too.",
             slips.one_each,
+        ),
+        Mistake(
+            "none_ignored",
+            "In an image without truths the anchors came back ignored. Their IoU with anything is "
+            "0, below the low threshold: all are negative, −1.",
+            slips.without_truths(lambda N: torch.full((N,), slips.IGNORED)),
+        ),
+        Mistake(
+            "none_empty",
+            "Without truths nothing came back. The image still has its N anchors: a −1 for each, "
+            "`torch.full((iou.shape[1],), -1)`.",
+            slips.without_truths(lambda N: torch.zeros(0)),
         ),
         Mistake(
             "none_breaks",

@@ -124,6 +124,41 @@ def best_of_its_own(iou: Tensor, high: float, low: float, allow: bool) -> Tensor
     return match(iou, high, low, allow, lifts=lifts)
 
 
+def only_the_forgotten(iou: Tensor, high: float, low: float, allow: bool) -> Tensor:
+    """A loop that lifts for a truth only while no anchor answers for it."""
+    matches = match(iou, high, low, False)
+    if allow and len(iou):
+        truth = iou.argmax(dim=0)
+        for t, row in enumerate(iou):
+            if row.max() > 0 and not (matches == t).any():
+                matches = torch.where(row == row.max(), truth, matches)
+    return matches
+
+
+def strict_low_overwrites(iou: Tensor, high: float, low: float, allow: bool) -> Tensor:
+    """`matches[quality <= low] = -1`, written after the positives."""
+    matches = match(iou, high, low, False)
+    if len(iou):
+        matches = torch.where(iou.amax(dim=0) <= low, NEGATIVE, matches)
+        if allow:
+            matches = torch.where(lifted(iou), iou.argmax(dim=0), matches)
+    return matches
+
+
+def always_number_one(iou: Tensor, high: float, low: float, allow: bool) -> Tensor:
+    matches = match(iou, high, low, allow)
+    return torch.where(matches >= 0, 1, matches)
+
+
+def without_truths(answer: Callable[[int], Tensor]) -> Callable[..., Tensor]:
+    """Right as long as there are truths; without any, `answer` of the number of anchors."""
+
+    def wrong(iou: Tensor, high: float, low: float, allow: bool) -> Tensor:
+        return match(iou, high, low, allow) if len(iou) else answer(iou.shape[1])
+
+    return wrong
+
+
 def near_ties(iou: Tensor) -> Tensor:
     best = iou.amax(dim=1, keepdim=True)
     return ((iou >= best - 0.05) & (best > 0)).any(dim=0)

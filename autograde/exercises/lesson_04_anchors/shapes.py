@@ -74,6 +74,13 @@ def _crossed(a: Tensor, b: Tensor) -> Tensor:
     return shared / (a.prod(1)[:, None] + b.prod(1) - shared)
 
 
+def _one_side_longer(a: Tensor, b: Tensor) -> Tensor:
+    """min(w) * max(h) for the intersection."""
+    w = torch.minimum(a[:, None, 0], b[:, 0])
+    shared = w * torch.maximum(a[:, None, 1], b[:, 1])
+    return shared / (a.prod(1)[:, None] + b.prod(1) - shared)
+
+
 def _sides_added(a: Tensor, b: Tensor) -> Tensor:
     shared = torch.minimum(a[:, None], b[None]).sum(-1)
     return shared / (a.sum(1)[:, None] + b.sum(1) - shared)
@@ -166,6 +173,18 @@ SHAPE_IOU = Exercise(
             "The larger sides were taken for the intersection. Two centred shapes share the "
             "smaller width and the smaller height.",
             _longer_sides,
+        ),
+        Mistake(
+            "one_side_longer",
+            "The shared width is right, the shared height is not: it is the smaller of the two "
+            "heights, too. min(w) · min(h).",
+            _one_side_longer,
+        ),
+        Mistake(
+            "one_more_below",
+            "The union is one square pixel too large: is a + 1 or a 1 against division by zero "
+            "left in it? No shape is empty here: area + area − intersection.",
+            _over(lambda first, second, shared: first + second - shared + 1),
         ),
         Mistake(
             "sides_added",

@@ -58,6 +58,14 @@ def _power_of_all(x: Tensor, t: Tensor, alpha: float, gamma: float) -> Tensor:
     return slips.weight(t, alpha) * wrong if alpha >= 0 else wrong
 
 
+def _added_to_weighted(x: Tensor, t: Tensor, alpha: float, gamma: float) -> Tensor:
+    return slips.factor(x, t, gamma) + focal()(x, t, alpha)
+
+
+def _default_alpha(x: Tensor, t: Tensor, alpha: float, gamma: float) -> Tensor:
+    return focal()(x, t, 0.75, gamma)
+
+
 def _always_a_quarter(x: Tensor, t: Tensor, alpha: float, gamma: float) -> Tensor:
     return focal()(x, t, 0.25, gamma)
 
@@ -83,6 +91,7 @@ SIGMOID_FOCAL_LOSS = Exercise(
         Case("wrong: logits beyond ±20", lambda d: (*wrong(d), -1, 2)),
         Case("very wrong: logits beyond ±100", lambda d: (*very_wrong(d), -1, 2)),
         Case("very right: logits beyond ±100", lambda d: (*very_right(d), 0.25, 2)),
+        Case("the gradient", lambda d: (*both_kinds(d), 0.25, 2), kind="grad", slopes=(0,)),
         Case("no logits at all", lambda d: (*none(d), 0.25, 2)),
         Case("float64 stays float64", lambda d: (*in_double(d), 0.25, 2), dtype="exact"),
     ),
@@ -123,6 +132,65 @@ SIGMOID_FOCAL_LOSS = Exercise(
             "alpha_fixed",
             "α is always 0.25 in your function. Use the argument `alpha`.",
             _always_a_quarter,
+        ),
+        Mistake(
+            "alpha_not_passed",
+            "α is always 0.75: `balanced_cross_entropy(inputs, targets)` takes its own default. "
+            "Hand it on: `balanced_cross_entropy(inputs, targets, alpha)`.",
+            _default_alpha,
+        ),
+        Mistake("alpha_twice", SAYS["alpha_twice"], focal(weighs=slips.twice)),
+        Mistake(
+            "alpha_again",
+            "All are multiplied by α once more. The balanced cross entropy has weighed them "
+            "already, positives by α and negatives by 1 − α.",
+            focal(weighs=slips.alpha_again),
+        ),
+        Mistake(
+            "detached",
+            "The numbers are right, the gradient is not: the factor is cut off by `detach()` or "
+            "`torch.no_grad()`, and its own slope is missing.",
+            focal(modulates=slips.cut_off),
+        ),
+        Mistake(
+            "of_positives",
+            "Only positives are turned down: for a negative your p_t is 0 and the factor 1. Its "
+            "p_t is 1 − p, so its factor is p^γ.",
+            focal(modulates=slips.of_positives),
+        ),
+        Mistake(
+            "whole_gamma",
+            "γ was cut to a whole number, and 0.5 became 0. Take it as it comes: "
+            "(1 − p_t) ** gamma.",
+            focal(modulates=slips.whole_gamma),
+        ),
+        Mistake(
+            "power_upside_down",
+            "Base and exponent have changed places: γ^(1 − p_t). The factor is (1 − p_t)^γ.",
+            focal(modulates=slips.upside_down),
+        ),
+        Mistake(
+            "no_sigmoid",
+            "The factor was made of the logit itself. A probability is meant: p = sigmoid(input), "
+            "then 1 − p_t.",
+            focal(modulates=slips.no_sigmoid),
+        ),
+        Mistake(
+            "loss_for_p_t",
+            "The factor is (1 − cross entropy)^γ. The cross entropy is −ln(p_t), not p_t: "
+            "p_t = exp(−cross entropy).",
+            focal(modulates=slips.loss_for_p_t),
+        ),
+        Mistake(
+            "log_for_p_t",
+            "The factor is (1 − ln p_t)^γ: the logarithm stands where p_t should. "
+            "p_t = exp(ln p_t).",
+            focal(modulates=slips.log_for_p_t),
+        ),
+        Mistake(
+            "added_to_weighted",
+            "The factor (1 − p_t)^γ is added to the weighted cross entropy. It multiplies it.",
+            _added_to_weighted,
         ),
         Mistake(
             "added",
@@ -170,6 +238,10 @@ SIGMOID_FOCAL_LOSS = Exercise(
         _says("alpha_below_0", below_0=True),
         _says("naive", entropy=slips.naive_where),
         _says("naive_sum", entropy=slips.naive_sum),
+        _says("naive_negatives", entropy=slips.naive_negatives),
+        _says("capped", entropy=slips.capped),
+        _says("one_minus_log", entropy=slips.one_minus_log),
+        _says("by_number", after=lambda loss: loss / loss.numel()),
         _says("clamped", entropy=slips.clamped(1e-7)),
         _says("clamped_8", entropy=slips.clamped(1e-8)),
         _says("clamped_both", entropy=slips.clamped_both),

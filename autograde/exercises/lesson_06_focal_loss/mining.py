@@ -119,6 +119,18 @@ HARD_NEGATIVE_MINING = Exercise(
             mine(count=lambda loss, y, ratio: int((y > 0).sum())),
         ),
         Mistake(
+            "labels_summed",
+            "`labels.sum()` adds up the classes, and the −1. Count the positives: "
+            "`(labels > 0).sum()`.",
+            mine(count=lambda loss, y, ratio: max(ratio * int(y.sum()), 0)),
+        ),
+        Mistake(
+            "losses_back",
+            "The losses of the kept ones came back, and 0 for the rest. Give True or False: who "
+            "stays.",
+            lambda losses, labels, ratio: losses * mine()(losses, labels, ratio),
+        ),
+        Mistake(
             "ratio_fixed",
             "There are always three negatives for each positive. Use the argument `ratio`.",
             lambda losses, labels, ratio: mine()(losses, labels, 3),

@@ -100,6 +100,12 @@ PRIOR_BIAS = Exercise(
             lambda pi: ref.prior_bias(0.01),
         ),
         Mistake(
+            "always_4_6",
+            "−4.6 is the example's number, rounded, and for π = 0.01 only. Compute it from the "
+            "argument `pi`.",
+            lambda pi: -4.6,
+        ),
+        Mistake(
             "one_more",
             "This is −ln(1/π + 1): a sign has slipped. Solve 1 + e^(−b) = 1/π for b: "
             "e^(−b) = 1/π − 1.",

@@ -68,6 +68,22 @@ def _weight_first(x: Tensor, y: Tensor, alpha: Alpha, gamma: float) -> Tensor:
     return wrong
 
 
+def _factor_of_logits(x: Tensor, y: Tensor, alpha: Alpha, gamma: float) -> Tensor:
+    loss: Tensor = -((1 - at(x, y)) ** gamma) * at(x.log_softmax(1), y)
+    return alpha.to(loss.dtype)[y] * loss if torch.is_tensor(alpha) else loss
+
+
+def _log_in_factor(x: Tensor, y: Tensor, alpha: Alpha, gamma: float) -> Tensor:
+    log_p_t = at(x.log_softmax(1), y)
+    loss: Tensor = -((1 - log_p_t) ** gamma) * log_p_t
+    return alpha.to(loss.dtype)[y] * loss if torch.is_tensor(alpha) else loss
+
+
+def _alpha_compared(x: Tensor, y: Tensor, alpha: Alpha, gamma: float) -> Tensor:
+    loss = focal()(x, y, -1, gamma)
+    return alpha[y] * loss if alpha >= 0 else loss  # type: ignore[index]
+
+
 def _three(d: Draw) -> tuple[Tensor, Tensor]:
     return rows(d, 6, 3)
 
@@ -79,7 +95,7 @@ SOFTMAX_FOCAL_LOSS = Exercise(
     names=("inputs", "targets", "alpha", "gamma"),
     cases=(
         Case("γ = 2, no weights", lambda d: (*rows(d), -1, 2), core=True),
-        Case("a weight for each class", lambda d: (*rows(d), class_weights(d), 2), core=True),
+        Case("a weight for each class", lambda d: (*rows(d, 4), class_weights(d), 2), core=True),
         Case("γ = 0: cross entropy", lambda d: (*_three(d), -1, 0)),
         Case("another γ", lambda d: (*_three(d), -1, (0.5, 3.0, 5.0)[d.integer(0, 2)])),
         Case("two classes", lambda d: (*rows(d, 5, 2), -1, 1)),
@@ -207,6 +223,36 @@ SOFTMAX_FOCAL_LOSS = Exercise(
             "The weight is 1 − alpha[target]. With a weight for each class there is no 1 − α: "
             "`alpha[targets]`.",
             focal(weigh=lambda a, x, y: 1 - a[y]),
+        ),
+        Mistake(
+            "alpha_in_order",
+            "`alpha * loss` gives the first row the first weight, the second row the second. A row "
+            "weighs what its class weighs: `alpha[targets]`.",
+            focal(weigh=lambda a, x, y: a),
+        ),
+        Mistake(
+            "alpha_of_first",
+            "All rows got the weight of class 0. Each row has that of its own class: "
+            "`alpha[targets]`.",
+            focal(weigh=lambda a, x, y: a[0]),
+        ),
+        Mistake(
+            "alpha_compared",
+            "`alpha >= 0` of a tensor is a tensor again, and `if` cannot decide. Ask what alpha "
+            "is, not how large: `if torch.is_tensor(alpha):`.",
+            _alpha_compared,
+        ),
+        Mistake(
+            "log_in_factor",
+            "The factor is (1 − ln p_t)^γ: the logarithm stands where p_t should. "
+            "p_t = `log_p_t.exp()`.",
+            _log_in_factor,
+        ),
+        Mistake(
+            "logits_in_factor",
+            "The factor was made of the logit itself. A probability is meant: p_t is exp of "
+            "`log_softmax`, in the target's column.",
+            _factor_of_logits,
         ),
         Mistake(
             "sign",

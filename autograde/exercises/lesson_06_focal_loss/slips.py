@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import binary_cross_entropy, logsigmoid
 
 Part = Callable[[Tensor, Tensor], Tensor]  # of inputs and targets
 Weight = Callable[[Tensor, float], Tensor]  # of targets and alpha
@@ -65,6 +65,19 @@ def naive_where(x: Tensor, t: Tensor) -> Tensor:
 def naive_sum(x: Tensor, t: Tensor) -> Tensor:
     p = torch.sigmoid(x)
     return -(t * p.log() + (1 - t) * (1 - p).log())
+
+
+def naive_negatives(x: Tensor, t: Tensor) -> Tensor:
+    return -(t * logsigmoid(x) + (1 - t) * (1 - torch.sigmoid(x)).log())
+
+
+def capped(x: Tensor, t: Tensor) -> Tensor:
+    """PyTorch's own for probabilities: it stops the logarithm at -100."""
+    return binary_cross_entropy(torch.sigmoid(x), t, reduction="none")
+
+
+def one_minus_log(x: Tensor, t: Tensor) -> Tensor:
+    return -(t * logsigmoid(x) + (1 - t) * (1 - logsigmoid(x)))
 
 
 def clamped(eps: float) -> Part:
@@ -143,6 +156,14 @@ def negatives_full(t: Tensor, alpha: float) -> Tensor:
     return alpha * t + (1 - t)
 
 
+def twice(t: Tensor, alpha: float) -> Tensor:
+    return weight(t, alpha) ** 2
+
+
+def alpha_again(t: Tensor, alpha: float) -> Tensor:
+    return alpha * weight(t, alpha)
+
+
 def unweighted(t: Tensor, alpha: float) -> Tensor:
     return torch.ones_like(t)
 
@@ -175,7 +196,52 @@ def always_2(x: Tensor, t: Tensor, gamma: float) -> Tensor:
     return factor(x, t, 2)
 
 
+def cut_off(x: Tensor, t: Tensor, gamma: float) -> Tensor:
+    return factor(x, t, gamma).detach()
+
+
+def of_positives(x: Tensor, t: Tensor, gamma: float) -> Tensor:
+    power: Tensor = (1 - torch.sigmoid(x) * t) ** gamma
+    return power
+
+
+def whole_gamma(x: Tensor, t: Tensor, gamma: float) -> Tensor:
+    return factor(x, t, int(gamma))
+
+
+def upside_down(x: Tensor, t: Tensor, gamma: float) -> Tensor:
+    power: Tensor = gamma ** factor(x, t, 1)
+    return power
+
+
+def no_sigmoid(x: Tensor, t: Tensor, gamma: float) -> Tensor:
+    power: Tensor = ((1 - x) * t + x * (1 - t)) ** gamma
+    return power
+
+
+def loss_for_p_t(x: Tensor, t: Tensor, gamma: float) -> Tensor:
+    power: Tensor = (1 - cross_entropy(x, t)) ** gamma
+    return power
+
+
+def log_for_p_t(x: Tensor, t: Tensor, gamma: float) -> Tensor:
+    power: Tensor = (1 + cross_entropy(x, t)) ** gamma
+    return power
+
+
 SAYS = {
+    "naive_negatives": "log(1 − sigmoid(x)): the sigmoid rounds to 1 before the logarithm sees it. "
+    "For the background take logsigmoid(−x), as you took logsigmoid(x) for the objects.",
+    "capped": "`binary_cross_entropy` works on probabilities, and PyTorch stops its logarithm at "
+    "100: sure mistakes are rounded or cut. Work on the logits (logsigmoid, or the function "
+    "`…_with_logits`).",
+    "one_minus_log": "A target of 0 got 1 − ln(p). The 1 − p belongs under the logarithm: "
+    "ln(1 − p) = logsigmoid(−x).",
+    "pos_weight": "`pos_weight=alpha` multiplies positives by α and leaves negatives at 1, even "
+    "for a negative α. Negatives weigh 1 − α, and below 0 all weigh 1.",
+    "by_number": "Each loss was divided by the number of logits. Who sums and divides is decided "
+    "outside.",
+    "alpha_twice": "α weighs twice: it is in the balanced cross entropy already.",
     "mean": "One mean came back. Give every logit its own loss: PyTorch's functions average unless "
     'you say `reduction="none"`.',
     "sum": "One sum came back. Give every logit its own loss: who sums and divides is decided "
