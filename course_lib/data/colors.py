@@ -11,14 +11,20 @@ CANDIDATES = 8
 
 
 def apart(
-    rng: np.random.Generator, behind: Sequence[float], distance: Number
+    rng: np.random.Generator,
+    behind: Sequence[float],
+    distance: Number,
+    hues: tuple[float, Number] = (0.0, 1.0),
 ) -> Float32[np.ndarray, "3 1 1"]:
-    """A colour (0..255) whose channels differ from those behind by `distance` in all, if chance has
-    one among eight; otherwise the most different of the eight. It knows nothing of classes.
+    """A bright colour (0..255) whose channels differ from those behind by `distance` in all, if
+    chance has one among eight; otherwise the most different of the eight.
+
+    hues: where the hue lies, as the middle and the width of a part of the colour circle.
     """
+    middle, width = hues
     best, furthest = (0.0, 0.0, 0.0), -1.0
     for hue, grey, light in rng.random((CANDIDATES, 3)).tolist():
-        color = from_hsv(hue, 1 - grey * grey, 60 + 195 * light)
+        color = from_hsv(middle + width * (hue - 0.5), 1 - 0.45 * grey, 120 + 135 * light)
         far = sum(abs(c - b) for c, b in zip(color, behind, strict=True))
         if far > furthest:
             best, furthest = color, far
@@ -28,7 +34,7 @@ def apart(
 
 
 def from_hsv(hue: float, saturation: float, value: float) -> tuple[float, float, float]:
-    """Red, green and blue, as large as `value` at most; hue and saturation in 0..1."""
+    """Red, green and blue, as large as `value` at most; hue is a share of the circle."""
 
     def channel(n: int) -> float:
         k = (n + 6 * hue) % 6

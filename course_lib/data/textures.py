@@ -25,7 +25,7 @@ def background(
     first = 40 + 170 * rng.random(3)
     red, green, blue = first.tolist()
     mean = (red + green + blue) / 3
-    first = mean + 0.6 * (first - mean)  # muted: bright colours are for the objects
+    first = mean + 0.25 * (first - mean)  # muted: bright colours are for the objects
     second = (first + contrast * 110 * (rng.random(3) - 0.5)).clip(8, 247)
     kind = PATTERNS[int(rng.random() * len(PATTERNS))]
     share = _noise(rng, side)
