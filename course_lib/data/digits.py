@@ -1,4 +1,4 @@
-"""Digits: real handwriting in painted pictures, so that something real is learnt within minutes.
+"""Digits: real handwriting in coloured chalk on a dark board, to learn something real in minutes.
 
 The handwriting is scikit-learn's copy of the test part of the Optical Recognition of Handwritten
 Digits (Alpaydin & Kaynak, UCI Machine Learning Repository, 1998): 1,797 digits of 8 x 8 pixels.
@@ -19,6 +19,7 @@ from course_lib.data.textures import background
 STREAMS = {True: 102, False: 103}  # the third number of the key: train, test
 TRAIN = 1437  # the first 1,437 digits of the file are for training, the last 360 for testing
 CELL = 6  # a digit is kept at six times its resolution
+BOARD = (25, 95)  # how light the ground is, in 0..255
 INKED = 0.45  # of a digit's darkest ink: what counts as written
 
 
@@ -32,8 +33,8 @@ class Digits(PaintedDataset):
         in the order of the file. So no digit of a test picture has been in a training picture. The
         grounds differ too.
     objects: fewest and most digits in a picture.
-    sizes: shortest and longest side, in pixels, that the longer side of a box has. By default 20
-        px to 7/16 of `side`: 20 to 56.
+    sizes: shortest and longest side, in pixels, that the longer side of a box has. By default 28
+        to half of `side`.
     min_visible: at least this share of each digit is not hidden by others.
 
     A digit is turned by a few degrees at most: a 6 must not become a 9. Its pixels, of which the
@@ -50,7 +51,7 @@ class Digits(PaintedDataset):
         *,
         train: bool = True,
         side: int = 128,
-        objects: tuple[int, int] = (1, 5),
+        objects: tuple[int, int] = (1, 4),
         sizes: tuple[Number, Number] | None = None,
         min_visible: Number = 0.95,
         contrast: Number = 0.6,
@@ -62,7 +63,7 @@ class Digits(PaintedDataset):
         )
         if not 0 <= objects[0] <= objects[1]:
             raise ValueError(f"objects must be (fewest, most), 0 or more, got {objects}")
-        self.sizes = (20.0, side * 7 / 16) if sizes is None else (float(sizes[0]), float(sizes[1]))
+        self.sizes = (28.0, side / 2.0) if sizes is None else (float(sizes[0]), float(sizes[1]))
         if not 8 <= self.sizes[0] <= self.sizes[1] <= side - 4:
             raise ValueError(f"sizes must be (least, most) within 8..{side - 4}, got {self.sizes}")
         if not 0 <= contrast <= 1:
@@ -71,7 +72,8 @@ class Digits(PaintedDataset):
 
     def paint(self, index: int) -> Canvas:
         rng = chance(self.seed, index, STREAMS[self.train])
-        canvas = Canvas(background(rng, self.side, self.contrast), self.min_visible, self.keypoints)
+        ground = background(rng, self.side, self.contrast, BOARD)
+        canvas = Canvas(ground, self.min_visible, self.keypoints)
         fewest, most = self.objects
         n = fewest + int(rng.random() * (most - fewest + 1))
         first, last = (0, TRAIN) if self.train else (TRAIN, len(handwriting()[1]))

@@ -19,10 +19,16 @@ Field = Float32[np.ndarray, "S S"]
 
 
 def background(
-    rng: np.random.Generator, side: int, contrast: Number = 1.0
+    rng: np.random.Generator,
+    side: int,
+    contrast: Number = 1.0,
+    light: tuple[Number, Number] = (40, 210),
 ) -> UInt8[np.ndarray, "3 S S"]:
-    """A square of texture, `side` px; `contrast` 0 is one flat colour, 1 a lively one."""
-    first = 40 + 170 * rng.random(3)
+    """A square of texture, `side` px; `contrast` 0 is one flat colour, 1 a lively one.
+
+    light: of the first colour's channels, the darkest and the lightest in 0..255.
+    """
+    first = light[0] + (light[1] - light[0]) * rng.random(3)
     red, green, blue = first.tolist()
     mean = (red + green + blue) / 3
     first = mean + 0.25 * (first - mean)  # muted: bright colours are for the objects
