@@ -70,7 +70,7 @@ class Detector(nn.Module):
         Best first, and no box reaches over the border.
         """
 
-    def prepare(self, images: Images) -> tuple[Float[Tensor, "B 3 H W"], list[tuple[int, int]]]:
+    def prepare(self, images: Images) -> tuple[Float[Tensor, "B 3 _ _"], list[tuple[int, int]]]:
         """The batch that `forward` takes, normalised and padded, and (height, width) of each image.
 
         Padding is 0 after normalisation, so it looks like the mean colour, as in torchvision.
