@@ -89,8 +89,6 @@ class ResNet(nn.Module):
     Shapes: [B, 3, H, W] to four maps [B, channels[k], H / 2^(k + 2), W / 2^(k + 2)], rounded up.
     depths: blocks of each of the four layers.
     width: channels of the stem, doubled from layer to layer; 64 in the paper.
-    pool: whether the stem ends in a max pooling; if not, its convolution takes strides of 4
-        instead of 2, which is several times cheaper.
     norm: of every convolution, see `course_lib.models.norms`.
     channels: of the four maps.
     Loading: weights of a classifier `fc` are passed over; all other names must be there.
@@ -110,15 +108,14 @@ class ResNet(nn.Module):
         *,
         norm: Norm = "batch",
         width: int = 64,
-        pool: bool = True,
     ) -> None:
         super().__init__()
         if len(depths) != 4 or min(depths) < 1:
             raise ValueError(f"depths must be four numbers above 0, one a layer, got {depths}")
-        self.conv1 = nn.Conv2d(3, width, 7, stride=2 if pool else 4, padding=3, bias=False)
+        self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
         self.bn1 = norm_layer(norm)(width)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1) if pool else nn.Identity()
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.channels = [width * 2**k * block.expansion for k in range(4)]
         before = width
         for k, depth in enumerate(depths):
@@ -182,7 +179,7 @@ def resnet101(norm: Norm = "batch") -> ResNet:
 
 def tiny(norm: Norm = "batch", width: int = 16) -> ResNet:
     """One basic block a layer and a quarter of the channels: learns in a minute on a CPU."""
-    return ResNet(BasicBlock, (1, 1, 1, 1), norm=norm, width=width, pool=False)
+    return ResNet(BasicBlock, (1, 1, 1, 1), norm=norm, width=width)
 
 
 BACKBONES = {

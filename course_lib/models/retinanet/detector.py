@@ -37,7 +37,7 @@ class RetinaNet(Detector):
     """
 
     # What the small one learns best with, for `course_lib.engine.FitConfig`.
-    recommended: ClassVar[dict[str, Any]] = {"lr": 3e-3, "batch_size": 16}
+    recommended: ClassVar[dict[str, Any]] = {"lr": 4e-3, "batch_size": 16}
 
     def __init__(
         self,
@@ -147,8 +147,8 @@ def retinanet(
     Three levels with strides 8, 16 and 32, three anchors a location. options: those of `RetinaNet`.
     """
     backbone = BackboneWithFPN(create_backbone("tiny"), channels, norm="batch")
-    sizes = [tuple(2**level * 2 * 2 ** (k / 3) for k in range(3)) for level in levels]
-    options = {"head_depth": 2, "head_norm": "batch", "beta": 0.1, "max_detections": 100, **options}
+    sizes = [tuple(2**level * 1.5 * 2 ** (k / 3) for k in range(3)) for level in levels]
+    options = {"head_depth": 1, "head_norm": "group", "beta": 0.1, "max_detections": 100, **options}
     anchors = AnchorGenerator(sizes, (1.0,), offset=0.5, layout="detectron2")
     model = RetinaNet(backbone, num_classes, anchors, levels=levels, **options)
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -48,10 +48,13 @@ class Subnet(nn.Module):
             *(conv_norm(channels, channels, 3, norm).append(nn.ReLU()) for _ in range(depth))
         )
         for module in self.conv.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, nn.Conv2d) and norm is None:
                 nn.init.normal_(module.weight, std=0.01)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]  # it has one
+            elif isinstance(module, nn.Conv2d):
+                # The norm takes the size of the weights away. Steps of one learning rate turn small
+                # ones the further.
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 def last_conv(channels: int, wanted: int, bias: float) -> nn.Conv2d:
