@@ -14,6 +14,7 @@ from course_lib.data.candidates import Candidates, Detections, raw_detections
 from course_lib.data.coco import coco_ground_truth, coco_results
 from course_lib.data.detectors import DETECTORS, Detector
 from course_lib.data.digits import Digits
+from course_lib.data.meadows import Meadows
 from course_lib.data.readers import (
     CocoDetection,
     DataError,
@@ -23,6 +24,8 @@ from course_lib.data.readers import (
 )
 from course_lib.data.scenes import Scene, crowded_scene, evaluation_set, scene
 from course_lib.data.shapes import Shapes
+from course_lib.data.sheets import contact_sheet
+from course_lib.data.summary import DatasetSummary, dataset_summary
 from course_lib.data.things import CLASSES
 
 __all__ = [
@@ -31,9 +34,11 @@ __all__ = [
     "Candidates",
     "CocoDetection",
     "DataError",
+    "DatasetSummary",
     "Detections",
     "Detector",
     "Digits",
+    "Meadows",
     "Report",
     "Scene",
     "Shapes",
@@ -42,7 +47,9 @@ __all__ = [
     "coco_ground_truth",
     "coco_results",
     "collate",
+    "contact_sheet",
     "crowded_scene",
+    "dataset_summary",
     "evaluation_set",
     "raw_detections",
     "read_image",

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from course_lib.data.readers.pictures import check_size, decode
 from course_lib.data.readers.problems import Finding, Inspector, Report
-from course_lib.data.targets import Sample
+from course_lib.data.targets import Sample, Target
 
 Check = Literal["nothing", "headers", "pixels"]
 
@@ -54,6 +54,11 @@ class FolderDataset(Dataset[Sample]):
             image = self._read(entry)
             if self._kept is not None:
                 self._kept[i] = image
+        return image.clone() if self._kept is not None else image, self.truth(i)[1]
+
+    def truth(self, index: int) -> tuple[tuple[int, int], Target]:
+        """(H, W) and target of a picture, without decoding it."""
+        entry = self.entries[index]
         boxes = torch.tensor([one["box"] for one in entry.objects], dtype=torch.float32)
         target = {
             "boxes": boxes.reshape(-1, 4),
@@ -64,7 +69,7 @@ class FolderDataset(Dataset[Sample]):
             },
         }
         self._add(target, entry)
-        return image.clone() if self._kept is not None else image, target
+        return (entry.H, entry.W), target
 
     def _columns(self) -> Mapping[str, torch.dtype]:
         """What is one number for each object, besides its box."""
