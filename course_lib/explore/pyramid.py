@@ -118,7 +118,7 @@ class PyramidExplorer(anywidget.AnyWidget):
         used = LEVELS[self.levels]
         sizes = [_sizes(SCALES[self.scale] * 2**k, SIZES[self.sizes]) for k in used]
         ratios = [RATIOS[self.ratios]] * len(used)
-        generator = AnchorGenerator(sizes, ratios, offset=OFFSET, rounded=False)
+        generator = AnchorGenerator(sizes, ratios, offset=OFFSET)
         grids, strides = list(self.grids.values()), [2**k for k in used]
         return dict(zip(used, generator(grids, strides, dtype=torch.float64), strict=True))
 
@@ -186,14 +186,16 @@ def _sizes(smallest: int, count: int) -> tuple[float, ...]:
 
 def _base(scale: str, sizes: str, ratios: str, stride: int) -> Float64[Tensor, "A 4"]:
     all_sizes = _sizes(SCALES[scale] * stride, SIZES[sizes])
-    return base_anchors(all_sizes, RATIOS[ratios], rounded=False, dtype=torch.float64)
+    return base_anchors(all_sizes, RATIOS[ratios], dtype=torch.float64)
 
 
 @cache
 def _world() -> dict[str, Any]:
     photo = data.astronaut()
     bases = {
-        f"{scale}/{sizes}/{ratios}": _base(scale, sizes, ratios, 1).tolist()
+        f"{scale}/{sizes}/{ratios}": {
+            k: _base(scale, sizes, ratios, 2**k).int().tolist() for k in LEVELS["3-7"]
+        }
         for scale in SCALES
         for sizes in SIZES
         for ratios in RATIOS

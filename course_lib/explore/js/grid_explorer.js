@@ -204,8 +204,8 @@ export function gridExplorer(onChange = () => {}) {
     if (others.length) parts.push(`Lost in this grid: ${others.map(called).join("; ")} (grey, dashed).`);
     const [a, b] = [here.best, 1 - here.best];
     parts.push(here.nearest
-      ? `Neither of the cell’s two boxes touches the object, so the nearer one, ${a + 1}, answers.`
-      : `Of the cell’s two boxes ${a + 1} overlaps the object more (IoU ${written(here.ious[a], 2)} against ${written(here.ious[b], 2)}), so ${a + 1} answers and is pulled towards it; ${b + 1} only learns to say 0.`);
+      ? `Neither of the cell’s two boxes touches the ${names[owner]}, so the nearer one, ${a + 1}, answers.`
+      : `Of the cell’s two boxes ${a + 1} overlaps the ${names[owner]} more (IoU ${written(here.ious[a], 2)} against ${written(here.ious[b], 2)}), so ${a + 1} answers and is pulled towards it; ${b + 1} only learns to say 0.`);
     const loss = sums.flatMap(Object.values).reduce((x, y) => x + y, 0), idle = sums[3].empty;
     if (loss === 0) parts.push("Nothing is left to learn: the loss is 0.");
     else parts.push(`The ${free} cells without an object make up ${percent(idle / loss)} of the loss.`);

@@ -2,7 +2,7 @@
 //
 // Traits: box, level (that is looked at; 0 for the one that fits best), levels, sizes, ratios and scale (keys of world), high, low,
 // low_quality, world { width, height, image, alt, offset, levels: { key: [level, ...] },
-// bases: { "scale/sizes/ratios": [anchor of stride 1, ...] }, objects: [[name, { box }], ...],
+// bases: { "scale/sizes/ratios": { level: [anchor around (0, 0), ...] } }, objects: [[name, { box }], ...],
 // detectors: [[name, settings], ...] }.
 
 import { stacked } from "./anchor_map.js";
@@ -18,11 +18,13 @@ import { thresholdBars } from "./threshold_bars.js";
 
 const LEVEL_SETS = [["3-7", "P3 to P7"], ["3-5", "P3 to P5"], ["5", "P5 alone"]];
 const SIZE_SETS_P = [["one", "1"], ["two", "2"], ["three", "3"]];
+const HOW_MANY = { one: 1, two: 2, three: 3 };
 const RATIO_SETS_P = [["one", "1"], ["three", "½, 1, 2"]];
 const SCALES = [["2", "2"], ["4", "4"], ["8", "8"]];
 const SIDES_SEEN = Array.from({ length: 97 }, (_, n) => 3 + n / 16); // log₂ of a box's side, 8 to 512
 const DRAWN = 60; // positive anchors that are drawn, the best ones
 
+const shapesOf = ({ base }) => base.map(([x1, y1, x2, y2]) => [x2 - x1, y2 - y1]);
 const sideOf = ([x1, y1, x2, y2]) => Math.sqrt((x2 - x1) * (y2 - y1));
 
 export function pyramidExplorer(onChange = () => {}) {
@@ -70,11 +72,17 @@ export function pyramidExplorer(onChange = () => {}) {
   const current = (fitting) => (state.level ? shown().reduce((a, b) => (Math.abs(b - state.level) < Math.abs(a - state.level) ? b : a)) : fitting);
 
   function pyramid() {
-    const { world } = state, base = world.bases[[state.scale, state.sizes, state.ratios].join("/")];
+    const { world } = state, bases = world.bases[[state.scale, state.sizes, state.ratios].join("/")];
     return shown().map((level) => {
       const stride = 2 ** level;
-      return { level, stride, grid: [Math.ceil(world.height / stride), Math.ceil(world.width / stride)], base: base.map((box) => box.map((side) => side * stride)) };
+      return { level, stride, grid: [Math.ceil(world.height / stride), Math.ceil(world.width / stride)], base: bases[level] };
     });
+  }
+
+  /** Sides of the smallest and of the largest anchor of a level, before their corners were rounded. */
+  function sidesOf({ stride }) {
+    const least = +state.scale * stride, n = HOW_MANY[state.sizes];
+    return [least, least * 2 ** ((n - 1) / n)];
   }
 
   /** The box with another size (root of its area): same shape, same middle, as far as the picture goes. */
@@ -132,11 +140,11 @@ export function pyramidExplorer(onChange = () => {}) {
     keep(strip, all.length, makeCard).forEach((card, k) => showCard(card, all[k], found[k], ground, here));
     bars.update({
       low: lower, high: upper, heads: ["level", "best IoU", "positive"], label: "Best IoU of the box with any anchor of each level",
-      rows: all.map(({ level, stride, base }, k) => ({
-        name: `P${level}: ${count(sideOf(base[0]))}–${count(sideOf(base[base.length > 1 && state.sizes !== "one" ? { two: 1, three: 2 }[state.sizes] : 0]))}`, key: `best-${level}`, value: found[k].best,
-        reach: ceiling(box, base.map(([x1, y1, x2, y2]) => [x2 - x1, y2 - y1])),
+      rows: all.map((one, k) => ({
+        name: `P${one.level}: ${[...new Set(sidesOf(one).map(count))].join("–")}`, key: `best-${one.level}`, value: found[k].best,
+        reach: ceiling(box, shapesOf(one)),
         color: found[k].positive ? "overlap" : found[k].ignored ? "ignored" : "anchor", dash: found[k].rescued > 0,
-        end: { key: `row-positive-${level}`, value: found[k].positive, text: count(found[k].positive), note: found[k].rescued ? " rescued" : "" },
+        end: { key: `row-positive-${one.level}`, value: found[k].positive, text: count(found[k].positive), note: found[k].rescued ? " rescued" : "" },
       })),
     });
     showPlot(all, found, first);
@@ -164,7 +172,7 @@ export function pyramidExplorer(onChange = () => {}) {
   function showPlot(all, found, first) {
     const { world: { offset }, box, high: upper } = state, end = Math.log2(sideOf(resizedTo(Infinity)));
     const places = SIDES_SEEN.filter((x) => x < end).concat(Math.min(end, 9)), boxes = places.map((x) => resizedTo(2 ** x)), now = Math.log2(sideOf(box));
-    const peak = ({ base }) => Math.min(Math.max(Math.log2(sideOf(base[0])) + 0.2, 3.2), end - 0.1);
+    const peak = (level) => Math.min(Math.max(Math.log2(sidesOf(level)[0]) + 0.2, 3.2), end - 0.1);
     plot.update({
       x: { label: "side of the box (root of its area), in pixels", min: 3, max: 9, ticks: [3, 4, 5, 6, 7, 8, 9].map((x) => [x, String(2 ** x)]) },
       y: { label: "best IoU", min: 0, max: 1, ticks: [...(upper > 0.1 ? [0] : []), [upper, "high"], ...(upper < 0.9 ? [1] : [])] },
@@ -179,11 +187,11 @@ export function pyramidExplorer(onChange = () => {}) {
   function say(all, found, first) {
     const { high: upper, box } = state, most = found[first].best, side = written(sideOf(box), 0), parts = [];
     const taking = all.filter((_, k) => found[k].positive > found[k].rescued).map(({ level }) => `P${level}`);
-    const smallest = sideOf(all[0].base[0]), largest = Math.max(...all.at(-1).base.map(sideOf));
+    const [smallest] = sidesOf(all[0]), [, largest] = sidesOf(all.at(-1));
     const list = (names) => names.join(", ").replace(/, (\w+)$/, " and $1");
     if (taking.length) parts.push(`The box is as large as a square of ${side} pixels; ${list(taking)} ${taking.length === 1 ? "has anchors" : "have anchors"} of about that size and shape, and there it is learned and found.`);
     else {
-      const best = ceiling(box, all.flatMap(({ base }) => base.map(([x1, y1, x2, y2]) => [x2 - x1, y2 - y1])));
+      const best = ceiling(box, all.flatMap(shapesOf));
       const why = sideOf(box) < smallest * 0.75 ? `The smallest anchors, of ${written(smallest, 0)} pixels, are too large for a box of ${side}.`
         : sideOf(box) > largest * 1.34 ? `The largest anchors, of ${written(largest, 0)} pixels, are too small for a box of ${side}.`
         : best < upper ? "No anchor has a shape near enough, wherever it stood (the pale bars end below the high threshold)."
