@@ -28,7 +28,7 @@
 # You need lesson 01 (IoU) and know from lesson 04 what a stride is. Take 90 minutes.
 
 # %% [markdown]
-# **How to work.** As before: run from the top, write where it says `raise NotImplementedError`, let the check tell you. `hint("roi_pool")` opens a hint. There are eight exercises, most of them of two to eight lines; the later ones call the earlier ones.
+# **How to work.** As before: run from the top, write where it says `raise NotImplementedError`, let the check tell you. `hint("roi_pool")` opens a hint. There are eight short exercises; the later ones call the earlier ones.
 #
 # | | you write | points |
 # |---|---|---|
@@ -70,7 +70,7 @@ def features(stride):
 
 
 def plain(answer):
-    """Whatever your functions answer in (numpy, float64, ...) as a float32 tensor, for the pictures."""
+    """Whatever your functions answer in as a float32 tensor, for the pictures."""
     return torch.as_tensor(answer).detach().float()
 
 
@@ -97,10 +97,11 @@ axes[1].set(title="the feature map: 18 × 28 cells", xticks=[], yticks=[])
 in_cells = ", ".join(f"{c:.2f}" for c in (eye[0] / STRIDE).tolist())
 draw.show(
     fig,
-    f"The eye is a box of 72 × 63 pixels. Divided by 16 it is ({in_cells}) on the map, and ends in "
-    "the middle of cells.",
-    "A photograph of a cat's face with a box around one eye, and the same picture as a mosaic of 18 by "
-    "28 coloured squares, on which the same box covers about four and a half by four squares.",
+    f"The eye is a box of 72 × 63 pixels. Divided by 16 it is ({in_cells}) on the map, and ends "
+    "in the middle of cells.",
+    "A photograph of a cat's face with a box around one eye, and the same picture as a mosaic "
+    "of 18 by 28 coloured squares, on which the same box covers about four and a half by four "
+    "squares.",
 )
 
 # %% [markdown]
@@ -142,7 +143,7 @@ roi_explorer()
 
 # %% solve="project_boxes"
 def project_boxes(boxes, spatial_scale):
-    """Boxes [R, 4] in pixels to whole cells [R, 4], and by how many pixels that moved them [R, 4]."""
+    """Boxes [R, 4] in pixels: their whole cells [R, 4], and the way there in pixels [R, 4]."""
     ### BEGIN SOLUTION
     cells = (boxes * spatial_scale + 0.5).floor()
     moved = cells / spatial_scale - boxes
@@ -180,11 +181,12 @@ ax.minorticks_off()
 ax.legend(frameon=False, loc="lower right")
 draw.show(
     fig,
-    f"Means by size; the dots are single objects at stride 16. A side moves by {said[0]}, {said[1]} and "
-    f"{said[2]} pixels in the mean, whatever the size of the object. A large one hardly notices. A small "
-    "one is elsewhere.",
-    "IoU over the side of the object on a logarithmic axis: three rising curves. At 20 pixels the IoU is "
-    "about 0.7 for stride 8, 0.5 for stride 16 and far less for stride 32; at 150 pixels all are high.",
+    f"Means by size; the dots are single objects at stride 16. A side moves by {said[0]}, "
+    f"{said[1]} and {said[2]} pixels in the mean, whatever the size of the object. A large one "
+    "hardly notices. A small one is elsewhere.",
+    "IoU over the side of the object on a logarithmic axis: three rising curves. At 20 pixels "
+    "the IoU is about 0.7 for stride 8, 0.5 for stride 16 and far less for stride 32; at 150 "
+    "pixels all are high.",
 )
 
 # %% [markdown]
@@ -210,10 +212,10 @@ ax.set(xlim=(-2.2, 8.1), ylim=(-0.4, 3.1))
 ax.axis("off")
 draw.show(
     fig,
-    "From cell 1 to cell 5 are five cells: the last one belongs to the region. Two equal parts meet "
-    "inside of cell 3, and both bins take it.",
-    "A row of cells numbered 0 to 7, five of them marked. Below, two bars of 2.5 cells; below them two "
-    "bars of three cells, from 1 to 4 and from 3 to 6, which overlap in cell 3.",
+    "From cell 1 to cell 5 are five cells: the last one belongs to the region. Two equal parts "
+    "meet inside of cell 3, and both bins take it.",
+    "A row of cells numbered 0 to 7, five of them marked. Below, two bars of 2.5 cells; below "
+    "them two bars of three cells, from 1 to 4 and from 3 to 6, which overlap in cell 3.",
 )
 
 # %% [markdown]
@@ -267,11 +269,13 @@ ax.set(xlim=(7.9, 15.6), ylim=(-0.9, 8.4))
 ax.axis("off")
 draw.show(
     fig,
-    "Orange: where the seven bins of the eye should lie. Orange-red: the cells that RoIPool takes "
-    f"for them. The farther right, the farther off: up to {max(off):.0f} pixels. The fifth bin is wrong by 0.8 of a "
-    "cell, which sounds like nothing and is 13 pixels of the photograph.",
-    "Seven thin orange bars, one below the other, each a bit further right, and below each a bar of one "
-    "or two whole cells. On the left the pairs agree, on the right the lower ones run ahead.",
+    "Orange: where the seven bins of the eye should lie. Orange-red: the cells that RoIPool "
+    f"takes for them. The farther right, the farther off: up to {max(off):.0f} pixels. The fifth "
+    "bin is wrong by 0.8 of a cell, which sounds like nothing and is 13 pixels of the "
+    "photograph.",
+    "Seven thin orange bars, one below the other, each a bit further right, and below each a "
+    "bar of one or two whole cells. On the left the pairs agree, on the right the lower ones "
+    "run ahead.",
 )
 
 # %% [markdown]
@@ -296,7 +300,7 @@ draw.show(
 #
 # Upper left bin: rows 1 and 2, columns 1 and 2, the largest is 10. The others: 11, 14, 15. The cell 10 is looked at in all four bins.
 #
-# Use your two functions. Three loops are fine: boxes, rows of bins, columns of bins.
+# Use your two functions. Three loops are fine: boxes, rows of bins, columns of bins. Slices want whole numbers: `.int().tolist()` makes plain ones of a tensor, and `int(…)` of the number of the image.
 
 
 # %% solve="roi_pool"
@@ -336,10 +340,11 @@ for ax, picture, words in [
     ax.set(title=words, xticks=[], yticks=[])
 draw.show(
     fig,
-    "In the middle what a grid of 7 × 7 could show, on the right what RoIPool makes of the map. It is "
-    "brighter, as the largest counts; many bins are twins; and there is too much cheek below and on the right.",
-    "The eye of the cat; the same as a mosaic of 49 squares, dark pupil in the middle; and a brighter "
-    "mosaic in which the eye is shifted to the upper left.",
+    "In the middle what a grid of 7 × 7 could show, on the right what RoIPool makes of the map. "
+    "It is brighter, as the largest counts; many bins are twins; and there is too much cheek "
+    "below and on the right.",
+    "The eye of the cat; the same as a mosaic of 49 squares, dark pupil in the middle; and a "
+    "brighter mosaic in which the eye is shifted to the upper left.",
 )
 
 # %% [markdown]
@@ -374,11 +379,12 @@ axes[1].set_title("along one axis: straight lines, a sum of hats", fontsize=10)
 axes[1].set(xlabel="x", xlim=(-0.2, 5.2), ylim=(0, 5.6))
 draw.show(
     fig,
-    "Left: a point (cross) between the cells of values 10, 20, 30 and 40, and their weights. Right: along "
-    "one axis that draws straight lines from cell to cell. Seen otherwise, every cell adds a hat (grey) "
-    "that reaches to its neighbours. The value of cell k stands at k.",
-    "Left, a square with a cell at each corner, cut by a point into four rectangles of areas 0.375, 0.125, "
-    "0.375 and 0.125. Right, six values joined by straight lines, with a grey triangle under each.",
+    "Left: a point (cross) between the cells of values 10, 20, 30 and 40, and their weights. "
+    "Right: along one axis that draws straight lines from cell to cell. Seen otherwise, every "
+    "cell adds a hat (grey) that reaches to its neighbours. The value of cell k stands at k.",
+    "Left, a square with a cell at each corner, cut by a point into four rectangles of areas "
+    "0.375, 0.125, 0.375 and 0.125. Right, six values joined by straight lines, with a grey "
+    "triangle under each.",
 )
 
 # %% [markdown]
@@ -441,10 +447,10 @@ for ax in axes:
     ax.set(xlim=(7, 15), ylim=(11, 4), xlabel="x, cells", ylabel="y, cells")
 draw.show(
     fig,
-    "White dots: where the values of the cells stand. On the right nothing was rounded: every place of the "
-    "map has a value of its own, and moving a little changes it a little.",
-    "Left, a mosaic of coloured squares with a dot in the middle of each; right, the same as a smooth "
-    "blend of colours through the same dots.",
+    "White dots: where the values of the cells stand. On the right nothing was rounded: every "
+    "place of the map has a value of its own, and moving a little changes it a little.",
+    "Left, a mosaic of coloured squares with a dot in the middle of each; right, the same as a "
+    "smooth blend of colours through the same dots.",
 )
 
 # %% [markdown]
@@ -466,10 +472,10 @@ ax.set(xlim=(-1.6, 7.4), ylim=(0.4, 3.5), yticks=[], xticks=range(8))
 ax.spines[["left", "top", "right"]].set_visible(False)
 draw.show(
     fig,
-    "A region from 1 to 7 in two bins, seen at one, two or three points in each. All gaps between "
-    "neighbours are equally wide, across the border of the bins, too.",
-    "Three lines of two bars each, from 1 to 4 and from 4 to 7, with one, two and three evenly spaced "
-    "points in each bar.",
+    "A region from 1 to 7 in two bins, seen at one, two or three points in each. All gaps "
+    "between neighbours are equally wide, across the border of the bins, too.",
+    "Three lines of two bars each, from 1 to 4 and from 4 to 7, with one, two and three evenly "
+    "spaced points in each bar.",
 )
 
 # %% [markdown]
@@ -515,14 +521,14 @@ ax.set(xlim=(-2, 66), ylim=(-0.1, 2))
 ax.axis("off")
 draw.show(
     fig,
-    "Pixel 40 is the middle of cell 2, its value is that of cell 2 alone. 40 / 16 = 2.5 would be half of cell 2 "
-    "and half of cell 3. 40 / 16 − 0.5 = 2 is right.",
-    "A ruler of pixels from 0 to 64, above it four cells of 16 pixels each with a dot in its middle; a line "
-    "at pixel 40 passes through the dot of cell 2.",
+    "Pixel 40 is the middle of cell 2, its value is that of cell 2 alone. 40 / 16 = 2.5 would "
+    "be half of cell 2 and half of cell 3. 40 / 16 − 0.5 = 2 is right.",
+    "A ruler of pixels from 0 to 64, above it four cells of 16 pixels each with a dot in its "
+    "middle; a line at pixel 40 passes through the dot of cell 2.",
 )
 
 # %% [markdown]
-# The first RoIAlign forgot it and looked half a cell too far right and down, 8 pixels at stride 16. Later versions have a switch: `aligned=True` takes **0.5 off all four corners**, after the scale. torchvision's default is still False, so that old weights work.
+# The first RoIAlign forgot it and looked half a cell too far right and down, 8 pixels at stride 16. Later versions have a switch: `aligned=True` takes **0.5 off all four corners**, after the scale. torchvision's default is still False, the old way.
 #
 # ### Exercise 6 · `roi_align`
 #
@@ -559,7 +565,7 @@ def roi_align(input, boxes, output_size, spatial_scale=1.0, sampling_ratio=-1, a
 check("roi_align", roi_align)
 
 # %% [markdown]
-# The eye once more. And below it, for every bin an arrow **in the photograph**, from where it should look to where it looks. (How do we know? Your functions pool a map whose cells hold their own place in the photograph, x and y.)
+# The eye once more. And below it, for every bin an arrow **in the photograph**, from where it should look to where it looks. (How do we know? For RoIPool your `bin_cells` says it. For the others you pool a map whose cells hold their own place in the photograph, x and y.)
 
 # %%
 own_place = torch.stack(torch.meshgrid(torch.arange(28.0), torch.arange(18.0), indexing="xy"))
@@ -591,12 +597,12 @@ for (above, below), (name, (values, at)), colour in zip(axes.T, looks.items(), c
     below.set_xlabel(f"off by {far.mean():.1f} pixels, at most {far.max():.1f}")
 draw.show(
     fig,
-    "Above: what each way sees of the eye. Below: the middles of the 49 bins (dots), and arrows to where each "
-    "way looks for them. RoIPool is wrong in a different way in every bin; RoIAlign by half a cell everywhere; "
-    "aligned, it is right.",
-    "Three mosaics of the eye above three photographs of it with 49 dots each. RoIPool's arrows point to the "
-    "upper left in one corner and to the lower right in the other. RoIAlign's all point 8 pixels to the lower "
-    "right. The aligned ones have no length.",
+    "Above: what each way sees of the eye. Below: the middles of the 49 bins (dots), and arrows "
+    "to where each way looks for them. RoIPool is wrong in a different way in every bin; "
+    "RoIAlign by half a cell everywhere; aligned, it is right.",
+    "Three mosaics of the eye above three photographs of it with 49 dots each. RoIPool's arrows "
+    "point to the upper left in one corner and to the lower right in the other. RoIAlign's all "
+    "point 8 pixels to the lower right. The aligned ones have no length.",
 )
 
 # %% [markdown]
@@ -608,27 +614,25 @@ draw.show(
 steps = torch.arange(0, 65.0)
 slid = with_image(eye + steps[:, None] * torch.tensor([1.0, 0, 1, 0]))  # [65, 5]
 maps = features(STRIDE)[:, :1]  # red alone
-curves = [
-    ("RoIPool", plain(roi_pool(maps, slid, (3, 3), 1 / STRIDE)), draw.PREDICTION, "steps-post-"),
-    (
-        "RoIAlign",
-        plain(roi_align(maps, slid, (3, 3), 1 / STRIDE, 2, True)),
-        draw.TRUTH,
-        "default--",
-    ),
-]
+curves = {
+    "RoIPool": plain(roi_pool(maps, slid, (3, 3), 1 / STRIDE)),
+    "RoIAlign": plain(roi_align(maps, slid, (3, 3), 1 / STRIDE, 2, True)),
+}
+looks = {
+    "RoIPool": {"color": draw.PREDICTION, "drawstyle": "steps-post"},
+    "RoIAlign": {"color": draw.TRUTH, "ls": "--"},
+}
 fig, ax = plt.subplots(figsize=(7.6, 3.1), layout="constrained")
-for name, values, colour, style in curves:
-    drawstyle, line = style.rstrip("-"), "--" if style.endswith("--") else "-"
-    ax.plot(steps, values[:, 0, 1, 1], line, drawstyle=drawstyle, color=colour, lw=2.5, label=name)
+for name, values in curves.items():
+    ax.plot(steps, values[:, 0, 1, 1], **looks[name], lw=2.5, label=name)
     still = (values.flatten(1).diff(dim=0).abs().amax(dim=1) < 1e-6).sum()
     print(f"{name}: of 64 steps of one pixel, {still} change nothing at all in the 3 × 3 grid")
 ax.set(xlabel="pixels to the right", ylabel="red, middle bin", xticks=range(0, 65, 16))
 ax.legend(frameon=False)
 draw.show(
     fig,
-    "The middle bin of 3 × 3 as the box slides off the eye. RoIPool says the same for many pixels, "
-    "then jumps. RoIAlign follows every step.",
+    "The middle bin of 3 × 3 as the box slides off the eye. RoIPool says the same for many "
+    "pixels, then jumps. RoIAlign follows every step.",
     "Two curves over the shift in pixels: a staircase with a few large steps, and a smooth line.",
 )
 
@@ -663,10 +667,10 @@ axes[1].text(0.62, 0.78, "area up to t", color=draw.OVERLAP, fontsize=9)
 axes[1].set(xlabel="t: how far from the cell", title="one hat, and the area left of t")
 draw.show(
     fig,
-    "Left: between the orange lines lie a little of cell 1, most of cell 2, half of cell 3. Right: the area under "
-    "one hat left of t. It is 0 up to −1, and 1 from 1 on.",
-    "Left, three triangles with the parts between 1.5 and 3 filled. Right, a triangle, and a curve that rises "
-    "from 0 to 1 like an S.",
+    "Left: between the orange lines lie a little of cell 1, most of cell 2, half of cell 3. "
+    "Right: the area under one hat left of t. It is 0 up to −1, and 1 from 1 on.",
+    "Left, three triangles with the parts between 1.5 and 3 filled. Right, a triangle, and a "
+    "curve that rises from 0 to 1 like an S.",
 )
 
 # %% [markdown]
@@ -757,10 +761,11 @@ for ax, (name, grad) in zip(axes, heard.items()):
     ax.set(title=name, xticks=[], yticks=[], xlabel=f"{int((grad > 0).sum())} cells hear something")
 draw.show(
     fig,
-    "The gradient on the map of 18 × 28 cells; orange: the box. RoIPool speaks to one cell in each bin, RoIAlign to the four "
-    "around each point, Precise RoI Pooling to every cell that the box touches.",
-    "Three maps of gradients: nine single dark cells, one of them to the right of the box; a regular pattern of small groups; an even "
-    "rectangle.",
+    "The gradient on the map of 18 × 28 cells; orange: the box. RoIPool speaks to one cell in "
+    "each bin, RoIAlign to the four around each point, Precise RoI Pooling to every cell that "
+    "the box touches.",
+    "Three maps of gradients: nine single dark cells, one of them to the right of the box; a "
+    "regular pattern of small groups; an even rectangle.",
 )
 
 # %% [markdown]
@@ -799,10 +804,10 @@ for ax in axes:
     ax.set(xlim=(40, 260), ylim=(210, 60), xticks=[], yticks=[])
 draw.show(
     fig,
-    f"From grey to green in 60 small steps along the gradient of one number, the mean of the map in the box. "
-    f"IoU with the eye: {fits[0]:.2f} at the start, {fits[-1]:.2f} at the end.",
-    "The cat's eye in the photograph and in a map on which the eye is bright; a grey box to the lower left of it, a "
-    "green box around it, and the path of the box's middle between them.",
+    "From grey to green in 60 small steps along the gradient of one number, the mean of the map "
+    f"in the box. IoU with the eye: {fits[0]:.2f} at the start, {fits[-1]:.2f} at the end.",
+    "The cat's eye in the photograph and in a map on which the eye is bright; a grey box to the "
+    "lower left of it, a green box around it, and the path of the box's middle between them.",
 )
 
 # %% [markdown]
@@ -834,7 +839,7 @@ def assign_levels(boxes, k_min, k_max):
 check("assign_levels", assign_levels)
 
 # %% [markdown]
-# Detectors enlarge a picture until its short side has 800 pixels. The cat, that large, with your levels:
+# Detectors usually enlarge a picture until its short side has 800 pixels. The cat, that large, with your levels:
 
 # %%
 parts = torch.tensor(
@@ -862,10 +867,10 @@ axes[1].minorticks_off()
 axes[1].legend(frameon=False, loc="upper left")
 draw.show(
     fig,
-    "Left: small parts go to fine maps. Right: with levels, boxes from 56 to 896 pixels are 14 to 28 cells "
-    "wide, always at least two for each of 7 bins.",
-    "The cat with boxes around face, eye, nose and pupil and their levels; and cells over the side: a straight "
-    "dashed line, and a saw that stays between 14 and 28 from 56 pixels on.",
+    "Left: small parts go to fine maps. Right: with levels, boxes from 56 to 896 pixels are 14 "
+    "to 28 cells wide, always at least two for each of 7 bins.",
+    "The cat with boxes around face, eye, nose and pupil and their levels; and cells over the "
+    "side: a straight dashed line, and a saw that stays between 14 and 28 from 56 pixels on.",
 )
 
 # %% [markdown]
@@ -898,10 +903,10 @@ ax.set(
 ax.legend(frameon=False, loc="upper right", fontsize=9)
 draw.show(
     fig,
-    "With one or two points the bin sees the spot at a few places and nowhere else. With as many points as "
-    "cells, or with the integral, it counts wherever it is.",
-    "What a bin of eight cells says over the place of the spot. One point: a single high peak. Two points: two "
-    "peaks. Eight points and the integral: a plateau over the whole bin.",
+    "With one or two points the bin sees the spot at a few places and nowhere else. With as "
+    "many points as cells, or with the integral, it counts wherever it is.",
+    "What a bin of eight cells says over the place of the spot. One point: a single high peak. "
+    "Two points: two peaks. Eight points and the integral: a plateau over the whole bin.",
 )
 
 # %% [markdown]
@@ -917,9 +922,10 @@ for ax, stride in zip(axes, (4, 8, 16, 32)):
     ax.set(title=f"stride {stride}: {72 / stride:.1f} cells across", xticks=[], yticks=[])
 draw.show(
     fig,
-    "The eye in 14 × 14 bins by your RoIAlign, from maps of four strides. At stride 32 it is in its place, but no "
-    "eye any more.",
-    "Four mosaics of the eye: clear at stride 4, soft at 8, a dark smudge at 16, a brown blur at 32.",
+    "The eye in 14 × 14 bins by your RoIAlign, from maps of four strides. At stride 32 it is in "
+    "its place, but no eye any more.",
+    "Four mosaics of the eye: clear at stride 4, soft at 8, a dark smudge at 16, a brown blur "
+    "at 32.",
 )
 
 # %% [markdown]
@@ -957,10 +963,10 @@ draw.draw_boxes(table, coins, colors=draw.TRUTH, ax=ax)
 draw.draw_boxes(None, shifted[::40], colors=draw.PREDICTION, ax=ax, linewidth=1)
 draw.show(
     fig,
-    f"Blue: the coins. Orange-red: one of 40 boxes for each that are off, by {away.norm(dim=2).mean():.1f} pixels in "
-    "the mean. A coin is about 3 cells wide.",
-    "A photograph of 24 ancient coins in four rows of six, each with a box around it and a second box that is "
-    "shifted a little.",
+    "Blue: the coins. Orange-red: one of 40 boxes for each that are off, by "
+    f"{away.norm(dim=2).mean():.1f} pixels in the mean. A coin is about 3 cells wide.",
+    "A photograph of 24 ancient coins in four rows of six, each with a box around it and a "
+    "second box that is shifted a little.",
 )
 
 
@@ -996,8 +1002,13 @@ measured = {
     ),
     "RoIAlign, mean": error_in_pixels(roi_align(coin_map, rois, (7, 7), 1 / STRIDE, 2, True)),
 }
-paper = {"RoIPool": 26.9, "RoIWarp, largest": 27.2, "RoIWarp, mean": 27.1, "RoIAlign, largest": 30.2,
-         "RoIAlign, mean": 30.3}  # fmt: skip
+paper = {
+    "RoIPool": 26.9,
+    "RoIWarp, largest": 27.2,
+    "RoIWarp, mean": 27.1,
+    "RoIAlign, largest": 30.2,
+    "RoIAlign, mean": 30.3,
+}
 fig, axes = plt.subplots(1, 2, figsize=(10.4, 2.9), layout="constrained")
 for ax, numbers, form, title in [
     (axes[0], measured, "{:.1f}", "24 coins, your functions: error, pixels (less is better)"),
@@ -1012,10 +1023,11 @@ for ax, numbers, form, title in [
     ax.spines[["top", "right", "bottom"]].set_visible(False)
 draw.show(
     fig,
-    "Orange-red: the box is rounded. Blue: it is not. RoIWarp (Dai et al., 2016) rounds the box and then "
-    "interpolates, like the second bar on the left. Right: He et al., 2017, table 2c, ResNet-50 with stride 16.",
-    "Two bar charts. Left, errors: both ways that round are far worse than the three that do not. "
-    "Right, mask AP: 26.9, 27.2, 27.1 with rounding, 30.2 and 30.3 without.",
+    "Orange-red: the box is rounded. Blue: it is not. RoIWarp (Dai et al., 2016) rounds the box "
+    "and then interpolates, like the second bar on the left. Right: He et al., 2017, table 2c, "
+    "ResNet-50 with stride 16.",
+    "Two bar charts. Left, errors: both ways that round are far worse than the three that do "
+    "not. Right, mask AP: 26.9, 27.2, 27.1 with rounding, 30.2 and 30.3 without.",
 )
 
 # %% [markdown]
