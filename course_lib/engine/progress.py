@@ -13,6 +13,7 @@ from course_lib.engine.history import History
 
 ProgressKind = Literal["auto", "line", "lines", "curve", "none"]
 REWRITE_EVERY = 0.2  # seconds
+PRINT_EVERY = 30.0  # seconds, where steps are slow
 
 
 class Moment(NamedTuple):
@@ -90,13 +91,16 @@ class Line(Reporter):
 
 
 class Lines(Reporter):
-    """A line every so many steps, for files and pipes."""
+    """A line every so many steps, or every half minute, for files and pipes."""
 
     def __init__(self, every: int) -> None:
         self.every = every
+        self._last = time.monotonic()
 
     def show(self, moment: Moment) -> None:
-        if moment.step % self.every == 0:
+        now = time.monotonic()
+        if moment.step % self.every == 0 or now - self._last >= PRINT_EVERY:
+            self._last = now
             print(in_words(moment), flush=True)
 
     def close(self, history: History) -> None:
