@@ -700,7 +700,7 @@ def softmax_focal_loss(inputs, targets, alpha=-1, gamma=2):
 check("softmax_focal_loss", softmax_focal_loss)
 
 # %% [markdown]
-# Two classes and one sigmoid: the same thing? Your two functions on the same lead of the true class:
+# *(You may leave out this picture.)* Two classes and one sigmoid: the same thing? Your two functions on the same lead of the true class:
 
 # %%
 lead = torch.linspace(-5, 5, 101)
@@ -767,7 +767,7 @@ draw.show(
 # %% [markdown]
 # ## Use it
 #
-# The library has all five. It is careful in two places where yours may fail: with a γ between 0 and 1, and in half precision, where $1 - p$ loses the easy ones.
+# *(You may leave this part out.)* The library has all five. It is careful in two places where yours may fail: with a γ between 0 and 1, and in half precision, where $1 - p$ loses the easy ones.
 
 # %%
 logit, target = torch.tensor([4.0]), torch.tensor([1.0])
