@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from course_lib.data import CocoDetection, Digits, Meadows, Shapes, VocDetection
-from course_lib.data.augment import Augmented, Resize
+from course_lib.data.augment import Augmented, RandomHorizontalFlip, Resize
 
 PAINTED = ("shapes", "digits", "meadows")
 TO_LEARN = ("trainval", "train")  # VOC's lists of pictures, the first that is there
@@ -52,6 +52,7 @@ def painted(name: str, size: int, valid_size: int, side: int | None, seed: int) 
     else:
         kind = {"shapes": Shapes, "meadows": Meadows}[name]
         train, valid = kind(size, 2 * seed, **options), kind(valid_size, 2 * seed + 1, **options)
+        train = Augmented(train, RandomHorizontalFlip(), seed)  # a mirrored digit is none
     if name == "meadows" and side is not None:
         train, valid = resized(train, side), resized(valid, side)
     return Datasets(train, valid, [])

@@ -37,7 +37,7 @@ class RetinaNet(Detector):
     """
 
     # What the small one learns best with, for `course_lib.engine.FitConfig`.
-    recommended: ClassVar[dict[str, Any]] = {"lr": 4e-3, "batch_size": 16}
+    recommended: ClassVar[dict[str, Any]] = {"lr": 1e-2, "batch_size": 16}
 
     def __init__(
         self,
