@@ -43,8 +43,11 @@ class History:
         """Images learnt from in a second of training."""
         return self.steps * self.batch_size / self.seconds[-1] if self.seconds else 0.0
 
-    def lately(self, steps: int = 20) -> dict[str, float]:
-        """The mean of each term over the last steps: single ones jump from batch to batch."""
+    def lately(self) -> dict[str, float]:
+        """The mean of each term over the last 20 steps, or the last tenth of them: single ones jump
+        from batch to batch.
+        """
+        steps = min(20, self.steps // 10 + 1)
         return {name: sum(v[-steps:]) / len(v[-steps:]) for name, v in self.terms.items() if v}
 
     def plain(self) -> dict[str, Any]:
@@ -52,6 +55,12 @@ class History:
         state = asdict(self)
         del state["result"]
         return state
+
+    def figure(self) -> Any:
+        """The loss over time as a `draw.Picture`; as the last line of a cell it is shown."""
+        from course_lib.engine.figures import loss_picture  # which knows what a history is
+
+        return loss_picture(self)
 
     def __str__(self) -> str:
         if not self.steps:

@@ -66,17 +66,20 @@ def fit(
     model.to(device)
     if config.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    training = Training(model, config, len(dataset), device)
-    if resume:
-        training.resume()
-    reporter = make_reporter(progress, config.log_every)
+    reporter = make_reporter(progress, config)
+    history = None
     try:
+        reporter.start()
+        training = Training(model, config, len(dataset), device)
+        if resume:
+            training.resume()
+        history = training.history
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             _run(training, dataset, valid, on_step, reporter)
     finally:
         model.eval()
-        reporter.close(training.history)
-    return training.history
+        reporter.close(history)
+    return history
 
 
 def _run(

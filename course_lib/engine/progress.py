@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Literal, NamedTuple
 
 from course_lib._distributed import process_number
+from course_lib.engine.config import FitConfig, Number
 from course_lib.engine.history import History
 
 ProgressKind = Literal["auto", "line", "lines", "curve", "none"]
@@ -32,11 +33,14 @@ class Moment(NamedTuple):
 class Reporter:
     """Tells a person how a training is going; this one says nothing."""
 
+    def start(self) -> None:
+        """Before anything else: loading PyTorch's optimizers takes seconds, the first time."""
+
     def show(self, moment: Moment) -> None:
         """After a step."""
 
-    def close(self, history: History) -> None:
-        """After the last one, or when the training was stopped."""
+    def close(self, history: History | None) -> None:
+        """After the last one, or when the training was stopped; None: before it began."""
 
 
 def choose(kind: ProgressKind) -> ProgressKind:
@@ -60,16 +64,16 @@ def in_notebook() -> bool:
     return shell is not None and getattr(shell, "kernel", None) is not None
 
 
-def make_reporter(kind: ProgressKind, log_every: int) -> Reporter:
+def make_reporter(kind: ProgressKind, config: FitConfig) -> Reporter:
     match choose(kind):
         case "curve":
             from course_lib.engine.curve import Curve  # matplotlib: not where nobody sees it
 
-            return Curve()
+            return Curve(config)
         case "line":
             return Line()
         case "lines":
-            return Lines(log_every)
+            return Lines(config.log_every)
     return Reporter()
 
 
@@ -79,14 +83,17 @@ class Line(Reporter):
     def __init__(self) -> None:
         self._next = 0.0
 
+    def start(self) -> None:
+        rewrite("getting ready")
+
     def show(self, moment: Moment) -> None:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + REWRITE_EVERY
             rewrite(in_words(moment))
 
-    def close(self, history: History) -> None:
-        rewrite(str(history))
+    def close(self, history: History | None) -> None:
+        rewrite(str(history or ""))
         print()
 
 
@@ -103,8 +110,9 @@ class Lines(Reporter):
             self._last = now
             print(in_words(moment), flush=True)
 
-    def close(self, history: History) -> None:
-        print(history, flush=True)
+    def close(self, history: History | None) -> None:
+        if history is not None:
+            print(history, flush=True)
 
 
 def in_words(moment: Moment) -> str:
@@ -118,7 +126,7 @@ def in_words(moment: Moment) -> str:
     return "   ".join(words)
 
 
-def left(seconds: float) -> str:
+def left(seconds: Number) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s left"
     minutes = round(seconds / 60)

@@ -57,6 +57,7 @@ class Training:
     ) -> None:
         self.model, self.config, self.images, self.device = model, config, images, device
         self.loss = together(model)
+        self.buffers = list(model.buffers())
         self.optimizer = make_optimizer(model, config)
         self.ema = Ema(model, config.ema) if config.ema else None
         self.half = half_type(config, device)
@@ -107,7 +108,7 @@ class Training:
         lr = self.config.lr * lr_factor(self.config, self.share)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        statistics = [buffer.clone() for buffer in self.model.buffers()]
+        statistics = [buffer.clone() for buffer in self.buffers]
         _seed(self.device, self.config.seed, step)
         with torch.autocast(self.device.type, self.half, enabled=self.half is not None):
             terms = self.loss(images, targets)
@@ -161,7 +162,7 @@ class Training:
     def _put_back(self, statistics: list[Tensor]) -> None:
         """The model as it was before the step: norms have seen a batch, weights have not moved."""
         self.optimizer.zero_grad()
-        for buffer, before in zip(self.model.buffers(), statistics, strict=True):
+        for buffer, before in zip(self.buffers, statistics, strict=True):
             buffer.copy_(before)
 
     def _complaint(self, terms: dict[str, float], lr: float) -> str:
