@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 05 · RoI pooling
 #
-# Something has proposed two thousand boxes: *there may be an object in here*. Each of them must now be looked at closely. The first detector of this kind (R-CNN, 2014) cut every box out of the photograph and sent it through the whole network, two thousand times for one picture. Fast R-CNN (2015) had a better idea: **send the picture through once, and cut the boxes out of the feature map.**
+# A **two-stage** detector works in two steps: first something proposes two thousand boxes, *there may be an object in here*; then each of them is looked at. Such a box is called an **RoI**, a *region of interest*. Each of them must now be looked at closely. The first detector of this kind (R-CNN, 2014) cut every box out of the photograph and sent it through the whole network, two thousand times for one picture. Fast R-CNN (2015) had a better idea: **send the picture through once, and cut the boxes out of the feature map.** (The network that makes the map is called the **backbone**: most often a classifier without its last layers.)
 #
 # But a box is 72 pixels wide, or 301, and the map has a cell for every 16 pixels. What comes next are layers that want the same number of inputs every time. So every box, whatever its size, must become a grid of, say, 7 × 7 numbers. How you fill that grid looks like a detail. It decides about 3 of 30 points of average precision.
 #
@@ -25,7 +25,7 @@
 # - choose the level of a pyramid for a box;
 # - measure on a real photograph what alignment is worth.
 #
-# You need lesson 01 (IoU) and know from lesson 04 what a stride is. Take 90 minutes.
+# You need lesson 01 (IoU) and know from lesson 04 what a stride is. It takes about two hours. After exercise 6 is a good place for a break. The sections *Break it* and *At scale* may be left out: nothing is graded there.
 
 # %% [markdown]
 # **How to work.** As before: run from the top, write where it says `raise NotImplementedError`, let the check tell you. `hint("roi_pool")` opens a hint. There are eight short exercises; the later ones call the earlier ones.
@@ -98,7 +98,7 @@ in_cells = ", ".join(f"{c:.2f}" for c in (eye[0] / STRIDE).tolist())
 draw.show(
     fig,
     f"The eye is a box of 72 × 63 pixels. Divided by 16 it is ({in_cells}) on the map, and ends "
-    "in the middle of cells.",
+    "inside of cells.",
     "A photograph of a cat's face with a box around one eye, and the same picture as a mosaic "
     "of 18 by 28 coloured squares, on which the same box covers about four and a half by four "
     "squares.",
@@ -138,7 +138,7 @@ roi_explorer()
 # | in pixels again | 16 | 48 | 96 | 128 |
 # | moved, in pixels | −4 | +8 | −3 | −2 |
 #
-# Return both: the rounded corners `cells` [R, 4], and how far each was `moved` [R, 4], **in pixels of the photograph**: where it is now, minus where it was. A half goes up, 2.5 becomes 3. (Careful: `round` and `torch.round` take 2.5 to 2.) A box may begin outside of the picture, at negative numbers. No boxes at all give [0, 4] twice.
+# Return both: the rounded corners `cells` [R, 4], and how far each was `moved` [R, 4], **in pixels of the photograph**: where it is now, minus where it was. A half goes up, to the larger number: 2.5 becomes 3, and −2.5 becomes −2. (Careful: `round` and `torch.round` take 2.5 to 2. torchvision takes −2.5 to −3, away from 0; that is outside of the picture and matters little.) A box may begin outside of the picture, at negative numbers. No boxes at all give [0, 4] twice.
 
 
 # %% solve="project_boxes"
@@ -183,7 +183,8 @@ draw.show(
     fig,
     f"Means by size; the dots are single objects at stride 16. A side moves by {said[0]}, "
     f"{said[1]} and {said[2]} pixels in the mean, whatever the size of the object. A large one "
-    "hardly notices. A small one is elsewhere.",
+    "hardly notices. A small one is elsewhere: at IoU 0 nothing is left of it, its two sides were "
+    "rounded to the same line. (The last cell is not counted here; that comes next.)",
     "IoU over the side of the object on a logarithmic axis: three rising curves. At 20 pixels "
     "the IoU is about 0.7 for stride 8, 0.5 for stride 16 and far less for stride 32; at 150 "
     "pixels all are high.",
@@ -191,6 +192,8 @@ draw.show(
 
 # %% [markdown]
 # ## The second rounding
+#
+# One thing before. In exercise 1 a rounded corner is a *line* between cells. Fast R-CNN read the same numbers as *numbers of cells*, first and last, **both included**: from 1 to 5 are five cells, not four. It costs another cell of looking too far, and no box is ever empty.
 #
 # Now the rounded box has to be cut into bins: P rows and Q columns of them. A box of 5 cells and 2 bins makes 2.5 cells each, and RoIPool has whole cells only. So it rounds again, **each bin outwards**: it takes in every cell that it touches.
 
@@ -270,7 +273,7 @@ ax.axis("off")
 draw.show(
     fig,
     "Orange: where the seven bins of the eye should lie. Orange-red: the cells that RoIPool "
-    f"takes for them. The farther right, the farther off: up to {max(off):.0f} pixels. The fifth "
+    f"takes for them, the last one, cell 13, counted. The farther right, the farther off: up to {max(off):.0f} pixels. The fifth "
     "bin is wrong by 0.8 of a cell, which sounds like nothing and is 13 pixels of the "
     "photograph.",
     "Seven thin orange bars, one below the other, each a bit further right, and below each a "
@@ -288,6 +291,8 @@ draw.show(
 # - `output_size` is (P, Q): rows of bins first.
 # - Return a tensor [R, C, P, Q], in the dtype of the input. No boxes at all: [0, C, P, Q].
 # - A bin outside of the map has no cells. It is 0.
+#
+# - For the numbers of the map stay with tensors, here and in `roi_align`: later cells send a gradient through your functions, and numpy, `.item()` or `torch.tensor(…)` of a map's number would cut it. The check tells you, but takes no points for it. (The corners of a box may be plain numbers.)
 #
 # **By hand first.** A map of 4 × 4 cells, scale 1. The box (0.7, 0.7, 2.6, 2.6) is rounded to (1, 1, 3, 3): three cells each way. Two bins of them are the cells 1 to 2 and 2 to 3.
 #
@@ -535,7 +540,7 @@ draw.show(
 # **By hand first.** The map of exercise 3, box (0.5, 0.5, 2.5, 2.5), scale 1, 2 × 2 bins with one point each. Not aligned: the points are 1 and 2 each way, and the map says 5, 6, 9, 10 there. Aligned: the points are 0.5 and 1.5, the answers 2.5, 3.5, 6.5, 7.5.
 #
 # - Each bin is the **mean** of its n · m points (n down, m across: a wide bin may need more across).
-# - One more habit of the first version: with aligned=False each side of the box is **at least one cell** long (it begins where it began). With aligned=True it is as short as it is.
+# - One more habit of the first version: with aligned=False each side of the box is **at least one cell** long: x1 and y1 stay, x2 and y2 move. With aligned=True it is as short as it is. If it has no length and the points go by size, there are no points, and the bins are 0 (not NaN, which is the mean of nothing).
 # - Everything else as in `roi_pool`: the boxes [R, 5], the answer [R, C, P, Q], the dtype.
 #
 # Use your `bin_points` and `bilinear_sample`. `torch.meshgrid(…, indexing="ij")` makes all pairs of y and x.
@@ -556,7 +561,8 @@ def roi_align(input, boxes, output_size, spatial_scale=1.0, sampling_ratio=-1, a
         x = bin_points(x1, width, Q, sampling_ratio)  # [Q, m]
         yy, xx = torch.meshgrid(y.flatten(), x.flatten(), indexing="ij")
         values = bilinear_sample(input[int(b)], yy, xx)  # [C, P * n, Q * m]
-        pooled[r] = values.reshape(C, P, y.shape[1], Q, x.shape[1]).mean(dim=(2, 4))
+        if values.numel():
+            pooled[r] = values.reshape(C, P, y.shape[1], Q, x.shape[1]).mean(dim=(2, 4))
     return pooled
     ### END SOLUTION
 
@@ -606,7 +612,7 @@ draw.show(
 )
 
 # %% [markdown]
-# A surprise: without `aligned`, RoIAlign is off by as much as RoIPool. But it is off by **the same** way in every bin of every box, half a cell, and a network that is trained with it learns to live with that (detectron2's authors found no difference in the end). RoIPool's error depends on where the box happens to lie. Nothing can learn that.
+# A surprise: without `aligned`, RoIAlign is off by as much as RoIPool. But it is off by **the same** way in every bin of every box, half a cell, and a network that is trained with it can largely learn to live with that (detectron2's authors found no difference in the end; a simple model cannot wholly, as you will measure below). RoIPool's error depends on where the box happens to lie. Nothing can learn that.
 #
 # Now slide the box over the photograph, pixel by pixel. A detector that corrects boxes lives from this: a box that lies a little better must look a little different.
 
@@ -637,6 +643,8 @@ draw.show(
 )
 
 # %% [markdown]
+# *A good place for a break: the rest takes about 40 minutes.*
+#
 # ## No points at all
 #
 # How many points are enough? **Precise RoI Pooling** (IoU-Net, 2018) takes all of them: the *integral* of the surface over the bin, divided by its area.
@@ -652,9 +660,8 @@ for k, shade in zip((1, 2, 3), [draw.PALETTE[j] for j in (1, 6, 2)]):
     hat = (1 - (t - k).abs()).clamp(min=0)
     axes[0].plot(t, hat, color=shade, lw=2)
     axes[0].fill_between(t, hat, where=(t >= 1.5) & (t <= 3), color=shade, alpha=0.45)
-    axes[0].text(k, 1.05, f"cell {k}", ha="center", fontsize=9)
-axes[0].axvline(1.5, color=draw.ANCHOR, lw=2)
-axes[0].axvline(3, color=draw.ANCHOR, lw=2)
+    axes[0].text(k, 1.06, f"cell {k}", ha="center", fontsize=9)
+axes[0].vlines([1.5, 3], 0, 1, color=draw.ANCHOR, lw=2)
 axes[0].set(xlim=(-0.2, 4.2), ylim=(0, 1.2), xlabel="x, cells", title="hats, from 1.5 to 3")
 u = torch.linspace(-1.6, 1.6, 321)
 c = u.clamp(-1, 1)
@@ -676,7 +683,7 @@ draw.show(
 # %% [markdown]
 # ### Exercise 7 · `hat_integrals`
 #
-# With t = end − k, the area of cell k's hat left of an end is
+# With t = end − k, the area of cell k's hat left of an end is A(t): **the area of the triangle left of t**, in the right figure.
 #
 # $$A(t) = \begin{cases} (t + 1)^2 / 2 & -1 \le t < 0 \\ 1 - (1 - t)^2 / 2 & 0 \le t \le 1 \end{cases}$$
 #
@@ -690,7 +697,7 @@ draw.show(
 # | 2 | −0.5 → 0.125 | 1 → 1 | 0.875 |
 # | 3 | −1.5 → 0 | 0 → 0.5 | 0.5 |
 #
-# Together 1.5, the length of the stretch. `low` and `high` hold the ends of P stretches, the map has `size` cells, 0 to size − 1. Return a tensor [P, size], in the dtype of the ends. Use tensors from end to end (no numpy, no `.tolist()`): below, a gradient flows through your function.
+# Together 1.5, the length of the stretch. `low` and `high` hold the ends of P stretches, the map has `size` cells, 0 to size − 1. Return a tensor [P, size], in the dtype of the ends. Use tensors from end to end (no numpy, no `.tolist()`, no `.item()`): below, a gradient flows through your function, and this time it is graded.
 
 
 # %% solve="hat_integrals"
@@ -762,7 +769,7 @@ for ax, (name, grad) in zip(axes, heard.items()):
 draw.show(
     fig,
     "The gradient on the map of 18 × 28 cells; orange: the box. RoIPool speaks to one cell in "
-    "each bin, RoIAlign to the four around each point, Precise RoI Pooling to every cell that "
+    "each bin, and as its last cells are counted, one lies outside of the box; RoIAlign to the four around each point, Precise RoI Pooling to every cell that "
     "the box touches.",
     "Three maps of gradients: nine single dark cells, one of them to the right of the box; a "
     "regular pattern of small groups; an even rectangle.",
@@ -817,7 +824,7 @@ draw.show(
 #
 # $$k = \left\lfloor 4 + \log_2 \frac{\sqrt{w h}}{224} \right\rfloor$$
 #
-# 224 pixels is what the backbone saw when it learned to classify; such a box belongs to level 4, stride 16. Twice the side, one level up.
+# 224 pixels is the side of the pictures from which the backbone learned to classify; such a box belongs to level 4, stride 16. Twice the side, one level up.
 #
 # ### Exercise 8 · `assign_levels`
 #
@@ -843,12 +850,12 @@ check("assign_levels", assign_levels)
 
 # %%
 parts = torch.tensor(
-    [[40.0, 8, 344, 280], [133, 86, 205, 149], [228, 222, 290, 262], [158, 94, 188, 131]]
+    [[40.0, 8, 344, 280], [133, 86, 336, 160], [133, 86, 205, 149], [158, 94, 188, 131]]
 )
 enlarged = parts * 800 / 288
 levels = plain(assign_levels(enlarged, 2, 5)).long()
 fig, axes = plt.subplots(1, 2, figsize=(10.4, 3.4), layout="constrained")
-words = [f"{name}: level {k}" for name, k in zip(("face", "eye", "nose", "pupil"), levels.tolist())]
+words = [f"{name}: level {k}" for name, k in zip(("face", "eyes", "eye", "pupil"), levels.tolist())]
 shades = {2: draw.PALETTE[6], 3: draw.PALETTE[2], 4: draw.PALETTE[0], 5: draw.PALETTE[1]}
 draw.draw_boxes(
     photo.permute(2, 0, 1), parts, words, colors=[shades[k] for k in levels.tolist()], ax=axes[0]
@@ -861,7 +868,7 @@ axes[1].loglog(sides, sides / stride, color=draw.TRUTH, lw=2.5, label="by level"
 axes[1].axhline(7, color="0.7", lw=1)
 axes[1].text(17, 7.5, "7 bins", fontsize=9, color="0.4")
 axes[1].set(xlabel="side of the box, pixels", ylabel="cells across the box")
-axes[1].set_xticks([16, 56, 112, 224, 448, 1000], ["16", "56", "112", "224", "448", "1000"])
+axes[1].set_xticks([16, 56, 112, 224, 448, 896], ["16", "56", "112", "224", "448", "896"])
 axes[1].set_yticks([1, 7, 14, 28, 56], ["1", "7", "14", "28", "56"])
 axes[1].minorticks_off()
 axes[1].legend(frameon=False, loc="upper left")
@@ -869,12 +876,12 @@ draw.show(
     fig,
     "Left: small parts go to fine maps. Right: with levels, boxes from 56 to 896 pixels are 14 "
     "to 28 cells wide, always at least two for each of 7 bins.",
-    "The cat with boxes around face, eye, nose and pupil and their levels; and cells over the "
+    "The cat with boxes around face, both eyes, one eye and pupil and their levels; and cells over the "
     "side: a straight dashed line, and a saw that stays between 14 and 28 from 56 pixels on.",
 )
 
 # %% [markdown]
-# ## Break it
+# ## Break it (may be left out)
 #
 # **Blind spots.** RoIAlign's points are a choice. Suppose a bin is 8 cells long and something small, one cell wide, wanders through it:
 
@@ -910,7 +917,7 @@ draw.show(
 )
 
 # %% [markdown]
-# That is why `sampling_ratio` 0 exists, and why a pyramid helps: on its own level a bin is 2 to 4 cells long, and two points see it all.
+# That is why `sampling_ratio` 0 exists, and why a pyramid helps: on its own level a bin is 2 to 4 cells long, two points are 1 to 2 cells apart, and each hat is 2 cells wide: no cell between them is wholly overlooked, only heard more or less.
 #
 # **Nothing comes from nothing.** Alignment puts things into their place; it does not bring back what the stride has lost:
 
@@ -959,8 +966,8 @@ dice = torch.Generator().manual_seed(0)
 away = (0.5 * torch.rand(24, 40, 2, generator=dice) - 0.25) * sizes  # up to a quarter of a side
 shifted = (coins[:, None] + away.repeat(1, 1, 2)).reshape(-1, 4)  # 40 boxes for each coin
 fig, ax = plt.subplots(figsize=(6, 4.5), layout="constrained")
-draw.draw_boxes(table, coins, colors=draw.TRUTH, ax=ax)
-draw.draw_boxes(None, shifted[::40], colors=draw.PREDICTION, ax=ax, linewidth=1)
+draw.draw_boxes(table, coins, colors=draw.TRUTH, ax=ax, linewidth=1.2)
+draw.draw_boxes(None, shifted[::40], colors=draw.PREDICTION, ax=ax, linewidth=0.8)
 draw.show(
     fig,
     "Blue: the coins. Orange-red: one of 40 boxes for each that are off, by "
@@ -1023,17 +1030,17 @@ for ax, numbers, form, title in [
     ax.spines[["top", "right", "bottom"]].set_visible(False)
 draw.show(
     fig,
-    "Orange-red: the box is rounded. Blue: it is not. RoIWarp (Dai et al., 2016) rounds the box "
-    "and then interpolates, like the second bar on the left. Right: He et al., 2017, table 2c, "
-    "ResNet-50 with stride 16.",
-    "Two bar charts. Left, errors: both ways that round are far worse than the three that do "
-    "not. Right, mask AP: 26.9, 27.2, 27.1 with rounding, 30.2 and 30.3 without.",
+    "Blue: the kinds of RoIAlign. RoIWarp (Dai et al., 2016) rounds the box and then "
+    "interpolates, like the second bar on the left. Right: He et al., 2017, table 2c, ResNet-50 "
+    "with stride 16.",
+    "Two bar charts. Left, errors in pixels, smaller for the three kinds of RoIAlign. Right, mask "
+    "AP: 26.9 for RoIPool, 27.2 and 27.1 for RoIWarp, 30.2 and 30.3 for RoIAlign.",
 )
 
 # %% [markdown]
-# The same order in a toy of one photograph and in the paper. Where a cell is 32 pixels wide, the authors gain 7.3 points of mask AP, and 10.5 at an IoU of 0.75 (table 2d: 21.6 to 32.1). What exactly made it? That is question 3.
+# The two ways that round are last in a toy of one photograph and in the paper. *RoIAlign, not aligned* lies between: off by the same half cell everywhere, so much of it can be learnt, but not all by a model as simple as ours. Where a cell is 32 pixels wide, the authors gain 7.3 points of mask AP, and 10.5 at an IoU of 0.75 (table 2d: 21.6 to 32.1). What exactly made it? That is question 3.
 #
-# ### At scale
+# ### At scale (may be left out)
 #
 # A detector pools 1,000 boxes from 256 channels for every picture. Your loops are made to be read; the library computes the same sum as one sparse product (`course_lib/pooling/_rows.py`), on the GPU if there is one:
 
@@ -1069,7 +1076,7 @@ print(
 #
 # Four questions, a point each. The check looks at the form only; they are marked when you hand in. Use your functions, or paper.
 #
-# **Question 1.** Stride 32. RoIPool pools the box (100, 72, 290, 215). At how many cells of the map does it look, all bins together?
+# **Question 1.** Stride 32. RoIPool pools the box (100, 72, 290, 215). At how many **different** cells of the map does it look, all bins together? (A whole number.)
 
 # %% solve="cells_looked_at"
 ### BEGIN SOLUTION
@@ -1115,7 +1122,7 @@ what_made_it = "C"
 check("what_made_it", what_made_it)
 
 # %% [markdown]
-# **Question 4.** A pyramid with levels 2 to 5. From which level is a box of 320 × 80 pixels pooled?
+# **Question 4.** A pyramid with levels 2 to 5. From which level is a box of 320 × 80 pixels pooled? (A whole number.)
 
 # %% solve="level_of_a_box"
 ### BEGIN SOLUTION

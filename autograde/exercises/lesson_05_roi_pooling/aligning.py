@@ -57,6 +57,14 @@ def _tiny(d: Draw, aligned: bool) -> Inputs:
     return surface(d, 1, 1), on_image(box, 0), [2, 2], 1 / 16, 2, aligned
 
 
+def _no_width(d: Draw) -> Inputs:
+    """A box that is a line, and beside it one that is none."""
+    maps, boxes, *rest = _one(d, -1, True)
+    line = boxes.clone()
+    line[:, 3] = line[:, 1]
+    return maps + 1, torch.cat([line, boxes]), *rest
+
+
 def _partly_outside(d: Draw) -> Inputs:
     """Some points lie on the border, some beyond; none where a rounding error would decide."""
     boxes = torch.tensor([[-58, -42, 38, 54], [W * 16 - 46, H * 16 - 54, W * 16 + 50, H * 16 + 42]])
@@ -97,6 +105,11 @@ def _whole_cells(box: Corners, scale: float, aligned: bool) -> Corners:
 
 def _scale_forgotten(box: Corners, scale: float, aligned: bool) -> Corners:
     return [c - 0.5 * aligned for c in box]
+
+
+def _far_corner_as_side(box: Corners, scale: float, aligned: bool) -> Corners:
+    x1, y1, x2, y2 = (c * scale - 0.5 * aligned for c in box)
+    return x1, y1, x1 + x2, y1 + y2
 
 
 def _turned(aligned: bool | None) -> slips.Pool:
@@ -146,6 +159,7 @@ ROI_ALIGN = Exercise(
         Case("2 rows and 3 columns of bins, points by size", _oblong),
         Case("smaller than a cell, not aligned: one cell", lambda d: _tiny(d, False)),
         Case("smaller than a cell, aligned: as small as it is", lambda d: _tiny(d, True)),
+        Case("a box without width, aligned, points by size: 0", _no_width),
         Case("boxes that reach out of the map", _partly_outside),
         Case("no boxes at all", _none),
         Case("float64 stays float64", _in_double, dtype="exact"),
@@ -249,6 +263,36 @@ ROI_ALIGN = Exercise(
             align(read=slips.rows_first),
         ),
         Mistake(
+            "indexing_xy",
+            'The meshgrid has its rows along x. `indexing="ij"` keeps y in the rows, so that the '
+            "values are [C, P·n, Q·m].",
+            align(indexing="xy"),
+        ),
+        Mistake(
+            "yy_xx_swapped",
+            "`bilinear_sample` got x for y and y for x. It takes y, the row, first: "
+            "`bilinear_sample(input[b], yy, xx)`.",
+            align(look=lambda feature, y, x: slips.sampled(feature, x, y)),
+        ),
+        Mistake(
+            "far_corner_as_side",
+            "x2 and y2 were taken for width and height, so the box is far too long. The length is "
+            "x2 − x1.",
+            align(place=_far_corner_as_side),
+        ),
+        Mistake(
+            "shape_of_y_for_x",
+            "All is right until there are more points across than down: n was used for both axes. "
+            "Cut apart as [C, P, n, Q, m], with m from the points of x.",
+            align(same_shape=True),
+        ),
+        Mistake(
+            "squeezed",
+            "The numbers are right, but axes of length 1 are gone: [R, C, P, Q] has four of them, "
+            "also for one box or one channel. Is there a `squeeze`?",
+            align(done=lambda pooled: pooled.squeeze()),
+        ),
+        Mistake(
             "nearest_cell",
             "Each point took the nearest cell. Look between the cells: `bilinear_sample`.",
             align(look=_nearest_cell),
@@ -302,6 +346,6 @@ ROI_ALIGN = Exercise(
         "sampling_ratio)` is [P, n], and x likewise [Q, m].",
         '`yy, xx = torch.meshgrid(y.flatten(), x.flatten(), indexing="ij")` are all points, and '
         "`bilinear_sample(input[b], yy, xx)` is [C, P·n, Q·m]. `.reshape(C, P, n, Q, m).mean(dim="
-        "(2, 4))` is [C, P, Q].",
+        "(2, 4))` is [C, P, Q]. Without points, `values.numel() == 0`, leave the 0.",
     ),
 )

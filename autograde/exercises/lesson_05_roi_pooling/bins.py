@@ -35,6 +35,7 @@ def _cut(
     row: Callable[[float, float], tuple[float, float]] = lambda low, high: (low, high),
     numbers: Callable[[int], Any] = range,
     offset: Callable[[int], int] = lambda first: first,
+    done: Callable[[Tensor], Tensor] = lambda ends: ends,
 ) -> Callable[[int, int, int, int], Tensor]:
     """The exercise with one step replaced."""
 
@@ -44,9 +45,19 @@ def _cut(
             low, high = ends(p, length(first, last), bins)
             begin = offset(first)
             rows.append(row(clip(begin + low, size), clip(begin + high, size)))
-        return torch.tensor(rows)
+        return done(torch.tensor(rows))
 
     return wrong
+
+
+def _float_steps(p: int, length: int, bins: int) -> tuple[float, float]:
+    step = length / bins  # 29 / 7 is not a number of the machine, and 7 times it is above 29
+    return math.floor(p * step), math.ceil((p + 1) * step)
+
+
+def _step_and_one(p: int, length: int, bins: int) -> tuple[float, float]:
+    step = length // bins + 1
+    return p * step, (p + 1) * step
 
 
 def _whole_steps(p: int, length: int, bins: int) -> tuple[float, float]:
@@ -105,6 +116,8 @@ BIN_CELLS = Exercise(
         Case("3 cells, 7 bins: more bins than cells", lambda d: _inside(d, 3, 7)),
         Case("one cell, 2 bins", lambda d: _inside(d, 1, 2)),
         Case("one bin: all of the region", lambda d: _inside(d, 4, 1)),
+        Case("29 cells, 7 bins", lambda d: _inside(d, 29, 7)),
+        Case("57 cells, 7 bins", lambda d: _inside(d, 57, 7)),
         Case("a region that begins before the map", _before),
         Case("a region that reaches beyond the map", _beyond),
         Case("a region outside of the map: empty bins", _outside),
@@ -160,6 +173,24 @@ BIN_CELLS = Exercise(
             "The length of a bin was rounded down, `length // bins`, and the rest of the region is "
             "lost. Keep the fraction until a bin's ends are known: p · length / bins.",
             _cut(_whole_steps),
+        ),
+        Mistake(
+            "float_steps",
+            "length / bins has no exact value: 7 · (29 / 7) comes out above 29, and is rounded up "
+            "to 30. Multiply first, then divide: `(p + 1) * length / bins`.",
+            _cut(_float_steps),
+        ),
+        Mistake(
+            "step_and_one",
+            "`length // bins + 1` makes every bin too long, also where it comes out even. Keep the "
+            "fraction until a bin's ends are known: p · length / bins.",
+            _cut(_step_and_one),
+        ),
+        Mistake(
+            "turned_round",
+            "Rows and columns are swapped: [bins, 2] is a row for each bin, with its start and its "
+            "end.",
+            _cut(done=lambda ends: ends.T),
         ),
         Mistake(
             "steps_up",

@@ -58,6 +58,29 @@ def _half_a_base(t: Tensor) -> Tensor:
     return torch.where(t < 0, (t + 1) / 2, 1 - (1 - t) / 2)
 
 
+def _no_halves(t: Tensor) -> Tensor:
+    t = t.clamp(-1, 1)
+    return torch.where(t < 0, (t + 1) ** 2, 1 - (1 - t) ** 2)
+
+
+def _not_from_one(t: Tensor) -> Tensor:
+    t = t.clamp(-1, 1)
+    return torch.where(t < 0, (t + 1) ** 2 / 2, (1 - t) ** 2 / 2)
+
+
+def _plus_twice(t: Tensor) -> Tensor:
+    t = t.clamp(-1, 1)
+    return torch.where(t < 0, (t + 1) ** 2 / 2, 1 - (1 + t) ** 2 / 2)
+
+
+def _rising_for_ever(t: Tensor) -> Tensor:
+    return (t.clamp(-1, 1) + 1) ** 2 / 2
+
+
+def _falling_for_ever(t: Tensor) -> Tensor:
+    return 1 - (1 - t.clamp(-1, 1)) ** 2 / 2
+
+
 def _rise(low: Tensor, high: Tensor) -> Tensor:
     a, b = low.clamp(-1, 0), high.clamp(-1, 0)
     return ((b + 1) ** 2 - (a + 1) ** 2) / 2
@@ -90,6 +113,12 @@ def _one_stretch(d: Draw, inside: int) -> Inputs:
 def _several(d: Draw) -> Inputs:
     low = torch.tensor([0.0, 1, 2]) + eighths(d, 3)
     return low, low + torch.tensor([1.0, 2, 1]) + eighths(d, 3), 6
+
+
+def _off_cells(d: Draw) -> Inputs:
+    """No end lies on a cell, where the hats have a bend."""
+    low = torch.tensor([0.0, 1, 2]) + eighths(d, 3) / 2
+    return low, low.floor() + torch.tensor([1.0, 2, 1]) + 0.5 + eighths(d, 3) / 4, 6
 
 
 def _whole(d: Draw) -> Inputs:
@@ -133,7 +162,7 @@ HAT_INTEGRALS = Exercise(
         Case("a stretch of no length: 0", _no_length),
         Case("no stretches at all", lambda d: (torch.zeros(0), torch.zeros(0), 4)),
         Case("float64 stays float64", _in_double, dtype="exact"),
-        Case("the gradient reaches both ends", _several, kind="grad", advice=True),
+        Case("the gradient reaches both ends", _off_cells, kind="grad", slopes=(0, 1)),
     ),
     mistakes=(
         Mistake(
@@ -195,7 +224,8 @@ HAT_INTEGRALS = Exercise(
         ),
         Mistake(
             "turned_round",
-            "All signs are turned round: the area up to `high`, less the area up to `low`.",
+            "All signs are turned round. Either t is: it is end − k, not k − end. Or the areas "
+            "are: the one up to `high`, less the one up to `low`.",
             _between(lambda low, high: up_to(low) - up_to(high)),
         ),
         Mistake(
@@ -226,6 +256,36 @@ HAT_INTEGRALS = Exercise(
             "cells_first",
             "Rows and columns are swapped: a row for each stretch, in it a weight for each cell.",
             _between(done=lambda weights, low, high: weights.T),
+        ),
+        Mistake(
+            "no_halves",
+            "The `/ 2` is missing: the area of a triangle is half of base times height, (t + 1)² / "
+            "2.",
+            _between(lambda low, high: _no_halves(high) - _no_halves(low)),
+        ),
+        Mistake(
+            "not_from_one",
+            "Behind the peak, (1 − t)² / 2 is what is still to come. What lies left of t is all of "
+            "the hat less that: 1 − (1 − t)² / 2.",
+            _between(lambda low, high: _not_from_one(high) - _not_from_one(low)),
+        ),
+        Mistake(
+            "plus_twice",
+            "Behind the peak there is 1 + t where 1 − t belongs: there the hat falls, and what is "
+            "still to come is (1 − t)² / 2.",
+            _between(lambda low, high: _plus_twice(high) - _plus_twice(low)),
+        ),
+        Mistake(
+            "rising_for_ever",
+            "The formula for the rising half was taken on both sides of the peak. From t = 0 on "
+            "the hat falls: 1 − (1 − t)² / 2.",
+            _between(lambda low, high: _rising_for_ever(high) - _rising_for_ever(low)),
+        ),
+        Mistake(
+            "falling_for_ever",
+            "The formula for the falling half was taken on both sides of the peak. Up to t = 0 the "
+            "hat rises: (t + 1)² / 2.",
+            _between(lambda low, high: _falling_for_ever(high) - _falling_for_ever(low)),
         ),
         Mistake(
             "half_a_base",

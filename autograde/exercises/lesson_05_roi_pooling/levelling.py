@@ -55,13 +55,16 @@ def _round(d: Draw, *bases: int) -> Tensor:
     return _boxes(d, *sides)
 
 
+def _from_the_coarsest(boxes: Tensor, k_min: int, k_max: int) -> Tensor:
+    return _level(level=k_max)(boxes, k_min, k_max)
+
+
 ASSIGN_LEVELS = Exercise(
     name="assign_levels",
     points=1,
     reference=ref.assign_levels,
     names=("boxes", "k_min", "k_max"),
     forbids=("assign_levels",),
-    picture="boxes",
     cases=(
         Case("a small and a large box", lambda d: (_round(d, 56, 224), 2, 5), core=True),
         Case("three boxes", lambda d: (_round(d, 112, 448, 56), 2, 6), core=True),
@@ -75,6 +78,7 @@ ASSIGN_LEVELS = Exercise(
             lambda d: (_boxes(d, (223, 223), (111, 111), (447, 447)), 2, 5),
         ),
         Case("too small and too large for the pyramid", lambda d: (_round(d, 7, 896), 2, 5)),
+        Case("a pyramid up to level 8", lambda d: (_round(d, 1792, 896, 3584), 2, 8)),
         Case("a pyramid of two levels", lambda d: (_round(d, 28, 112, 448), 3, 4)),
         Case(
             "a box without an area: the finest level",
@@ -148,6 +152,35 @@ ASSIGN_LEVELS = Exercise(
             "The area was divided by 224 without its root, so everything looks huge. 224 is a "
             "side: compare √(w · h) with it.",
             _level(lambda w, h: w * h),
+        ),
+        Mistake(
+            "area_over_square",
+            "The root is missing: w · h / 224² is the square of √(w · h) / 224, and its logarithm "
+            "is twice as large. A level is a doubling of the side, not of the area.",
+            _level(lambda w, h: w * h, canonical=224**2),
+        ),
+        Mistake(
+            "side_over_square",
+            "√(w · h) was divided by 224². Both are sides: divide by 224.",
+            _level(canonical=224**2),
+        ),
+        Mistake(
+            "cut_off_before_four",
+            "The logarithm was cut off towards 0 before 4 was added: −0.4 became 0, and a box "
+            "below 224 went one level too high. Round down, with `floor`.",
+            _level(whole=lambda k: 4 + (k - 4).trunc()),
+        ),
+        Mistake(
+            "from_the_coarsest",
+            "224 pixels belong to level 4, whatever the coarsest level is: 4 + log2(…), not k_max "
+            "+ log2(…).",
+            _from_the_coarsest,
+        ),
+        Mistake(
+            "always_two_to_five",
+            "The levels are limited to 2..5 here. How many there are is told by `k_min` and "
+            "`k_max`.",
+            _level(clamp=lambda k, k_min, k_max: k.clamp(2, 5)),
         ),
         Mistake(
             "natural_log",

@@ -145,6 +145,18 @@ BIN_POINTS = Exercise(
             _placed(lambda length, bins, ratio: ratio if ratio > 0 else max(int(length / bins), 1)),
         ),
         Mistake(
+            "rounded",
+            "The number of points was rounded to the nearest whole number. A bin of 2.4 cells "
+            "needs 3 points: round up, `math.ceil`.",
+            _placed(lambda length, bins, ratio: ratio if ratio > 0 else round(length / bins)),
+        ),
+        Mistake(
+            "not_zero",
+            "A sampling_ratio of −1 was taken for a number of points. All that is not above 0 asks "
+            "for as many as the bin is long: `> 0`, not `!= 0`.",
+            _placed(lambda length, bins, ratio: ratio if ratio != 0 else math.ceil(length / bins)),
+        ),
+        Mistake(
             "by_the_region",
             "There are as many points in each bin as the whole region is long. A bin is only "
             "length / bins long.",

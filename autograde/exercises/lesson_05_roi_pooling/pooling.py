@@ -110,13 +110,8 @@ def _last_row_of(first: int, last: int, bins: int, size: int) -> slips.Ends:
     return [(low, min(high + 1, size)) for low, high in slips.outward_bins(first, last, bins, size)]
 
 
-def _empty_breaks(
-    input: Tensor, boxes: Tensor, output_size: Sequence[int], spatial_scale: float
-) -> Tensor:
-    pooled = pool(empty=math.nan)(input, boxes, output_size, spatial_scale)
-    if pooled.isnan().any():
-        input[:0, :0].amax((2, 3)).amax()  # an error: the largest of nothing
-    return pooled
+def _channel_by_channel(cells: Tensor) -> Tensor:
+    return torch.stack([channel.max() for channel in cells])
 
 
 ROI_POOL = Exercise(
@@ -251,7 +246,43 @@ ROI_POOL = Exercise(
             "empty_breaks",
             "All is right until a bin has no cells: there is no largest of nothing. Begin with "
             "zeros and fill in only the bins that have cells.",
-            _empty_breaks,
+            pool(guard=False),
+        ),
+        Mistake(
+            "max_of_empty",
+            "All is right until a bin has no cells: `.max()` of nothing is an error. Begin with "
+            "zeros and fill in only the bins that have cells.",
+            pool(take=_channel_by_channel, guard=False),
+        ),
+        Mistake(
+            "bins_crossed",
+            "P and Q went to the wrong axes: y is cut into P rows of bins, `bin_cells(y1, y2, P, "
+            "H)`, x into Q columns, `bin_cells(x1, x2, Q, W)`.",
+            pool(crossed=True),
+        ),
+        Mistake(
+            "slices_swapped",
+            "The slices are swapped: a map is indexed [row, column], `input[b, :, top:bottom, "
+            "left:right]`.",
+            pool(turned_slices=True),
+        ),
+        Mistake(
+            "places_swapped",
+            "The numbers went to `pooled[r, :, q, p]`. The row of bins, p, stands before the "
+            "column: `pooled[r, :, p, q]`.",
+            pool(turned_places=True),
+        ),
+        Mistake(
+            "first_box",
+            "Every box got the numbers of the first one's place. `cells[r]` are the corners of box "
+            "r, not `cells[0]`.",
+            pool(first_box=True),
+        ),
+        Mistake(
+            "squeezed",
+            "The numbers are right, but axes of length 1 are gone: [R, C, P, Q] has four of them, "
+            "also for one box or one channel. Is there a `squeeze`?",
+            pool(done=lambda pooled: pooled.squeeze()),
         ),
         Mistake(
             "size_swapped",

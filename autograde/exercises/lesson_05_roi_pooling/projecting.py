@@ -19,6 +19,15 @@ def nearest(x: Tensor) -> Tensor:
     return (x + 0.5).floor()
 
 
+def _reference(boxes: Tensor, spatial_scale: float) -> Both:
+    """The library's, but for halves below 0: it has torchvision's, away from 0; here they go up."""
+    cells, _ = ref.project_boxes(boxes, spatial_scale)
+    exact = boxes.double() * spatial_scale
+    half = exact - exact.floor() == 0.5
+    cells = torch.where(half, exact.ceil().long(), cells)
+    return cells, (cells / spatial_scale - boxes.double()).to(boxes.dtype)
+
+
 def _way(cells: Tensor, boxes: Tensor, scale: float) -> Tensor:
     return cells / scale - boxes
 
@@ -82,10 +91,24 @@ def _outside(d: Draw) -> tuple[Tensor, float]:
     return torch.cat([near, pixel_boxes(d, 2)[:, 2:]], dim=1), 1 / 16
 
 
+def _half_below_zero(d: Draw) -> tuple[Tensor, float]:
+    """The near corner half way between two negative cells, at even and odd ones."""
+    near = -16 * (torch.tensor([[1.0, 2.0], [2.0, 3.0]]) + 2 * d.numbers(2, 2, high=1)) - 8
+    return torch.cat([near, pixel_boxes(d, 2)[:, 2:]], dim=1), 1 / 16
+
+
+def _half_away(x: Tensor) -> Tensor:
+    return x.sign() * (x.abs() + 0.5).floor()
+
+
+def _stride_16(boxes: Tensor, scale: float) -> Both:
+    return _projected()(boxes, 1 / 16)
+
+
 PROJECT_BOXES = Exercise(
     name="project_boxes",
     points=2,
-    reference=ref.project_boxes,
+    reference=_reference,
     names=("boxes", "spatial_scale"),
     forbids=("project_boxes", "roi_pool_bins", "roi_pool"),
     outputs=("cells", "moved"),
@@ -98,6 +121,7 @@ PROJECT_BOXES = Exercise(
         Case("a box that lies on whole cells: nothing moves", _on_cells),
         Case("half way between two cells: up", _in_the_middle),
         Case("a box that begins outside of the picture", _outside),
+        Case("half way between two negative cells: up as well, −2.5 to −2", _half_below_zero),
         Case("no boxes at all", lambda d: (torch.zeros(0, 4), 1 / 16)),
     ),
     mistakes=(
@@ -136,6 +160,23 @@ PROJECT_BOXES = Exercise(
             "`round()` and `torch.round` take 2.5 to 2, the even neighbour. Here a half goes up: "
             "`(x + 0.5).floor()`.",
             _projected(torch.round),
+        ),
+        Mistake(
+            "half_away_from_zero",
+            "Below 0 a half went down, away from 0: −2.5 became −3. Up is towards the larger "
+            "number, −2, on both sides of 0: `(x + 0.5).floor()`.",
+            _projected(_half_away),
+        ),
+        Mistake(
+            "stride_16",
+            "The stride is always 16 here. `spatial_scale` says what it is: 1/8 for a stride of 8.",
+            _stride_16,
+        ),
+        Mistake(
+            "new_place",
+            "The cells are right, but `moved` is the new place in pixels, not the way there: "
+            "subtract the old place, `boxes`.",
+            _projected(way=lambda cells, boxes, scale: cells / scale),
         ),
         Mistake(
             "half_added_and_cut",

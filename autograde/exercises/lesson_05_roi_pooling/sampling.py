@@ -106,6 +106,45 @@ def _cells_have_middles(feature: Tensor, y: Tensor, x: Tensor) -> Tensor:
     return sampled(feature, y - 0.5, x - 0.5)
 
 
+def _ceil_weights(down: Tensor, across: Tensor) -> tuple[Tensor, ...]:
+    """The distance to the next whole number, as `y.ceil() - y` has it: 0 on a whole number."""
+    up, back = (1 - down) * (down > 0), (1 - across) * (across > 0)
+    return up * back, up * across, down * back, down * across
+
+
+def _by_size(
+    H: int, W: int, feature: Tensor, y: Tensor, x: Tensor, room: int = 1, pushed: bool = True
+) -> Tensor:
+    """As one writes it, with the sizes that one has. pushed: y and x are clamped first.
+
+    room: how far below the last row the lower neighbour is looked for.
+    """
+    inside = (y >= -1) & (y <= H) & (x >= -1) & (x <= W)
+    if pushed:
+        y, x = y.clamp(0, H - 1), x.clamp(0, W - 1)
+    top = y.floor().long().clamp(0, H - 2 + room)
+    left = x.floor().long().clamp(0, W - 2 + room)
+    bottom, right = (top + 1).clamp(max=H - 1), (left + 1).clamp(max=W - 1)
+    down, across = y - top, x - left
+    value = feature[:, top, left] * (1 - down) * (1 - across)
+    value = value + feature[:, top, right] * (1 - down) * across
+    value = value + feature[:, bottom, left] * down * (1 - across)
+    value = value + feature[:, bottom, right] * down * across
+    return (value * inside).to(feature.dtype)
+
+
+def _limited(
+    allowed: Callable[[Tensor, int], Tensor],
+) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Another rule of what lies far outside. allowed: of a coordinate and the size."""
+
+    def wrong(feature: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        H, W = feature.shape[1:]
+        return sampled(feature, y, x, reach=1e9) * (allowed(y, H) & allowed(x, W))
+
+    return wrong
+
+
 BILINEAR_SAMPLE = Exercise(
     name="bilinear_sample",
     points=3,
@@ -173,6 +212,59 @@ BILINEAR_SAMPLE = Exercise(
                     down * across,
                 )
             ),
+        ),
+        Mistake(
+            "weights_by_ceil",
+            "On a whole number `floor` and `ceil` are the same cell, so `y.ceil() - y` is 0, and "
+            "all weights vanish. The lower cell is `top + 1`, its weight y − top, the upper one's "
+            "1 − (y − top).",
+            _sampled(weigh=_ceil_weights),
+        ),
+        Mistake(
+            "size_swapped",
+            "Height and width are swapped: the shape is C, H, W, so y is limited by H and x by W.",
+            lambda feature, y, x: _by_size(feature.shape[2], feature.shape[1], feature, y, x),
+        ),
+        Mistake(
+            "not_pushed_back",
+            "Just outside of the map the line through two cells was drawn on. There it has the "
+            "value of the border: clamp y and x themselves, before `down` and `across`.",
+            lambda feature, y, x: _by_size(*feature.shape[1:], feature, y, x, pushed=False),
+        ),
+        Mistake(
+            "drawn_on",
+            "Just outside of the map, on every side, the line through the last two cells was drawn "
+            "on. There it has the value of the border: clamp y and x first.",
+            lambda feature, y, x: _by_size(*feature.shape[1:], feature, y, x, 0, pushed=False),
+        ),
+        Mistake(
+            "ends_left_out",
+            "A point exactly one cell outside got 0. The ends are included: `y >= -1`, `y <= H`.",
+            _limited(lambda t, size: (t > -1) & (t < size)),
+        ),
+        Mistake(
+            "far_side_too_near",
+            "Below and to the right the border's value ends at H − 1 and W − 1, the last cell. It "
+            "reaches one cell further, to H and W.",
+            _limited(lambda t, size: (t >= -1) & (t <= size - 1)),
+        ),
+        Mistake(
+            "far_side_too_far",
+            "Below and to the right the border's value reaches to H + 1 and W + 1. The last cell "
+            "is H − 1, and one cell further is H.",
+            _limited(lambda t, size: (t >= -1) & (t <= size + 1)),
+        ),
+        Mistake(
+            "in_one_row",
+            "The values are right, but y and x came as a grid: the answer has the channels, then "
+            "the shape of y.",
+            lambda feature, y, x: sampled(feature, y, x).flatten(1),
+        ),
+        Mistake(
+            "squeezed",
+            "The values are right, but an axis of length 1 is gone: one channel gives [1, N]. Is "
+            "there a `squeeze`, or `feature[0]`?",
+            lambda feature, y, x: sampled(feature, y, x).squeeze(),
         ),
         Mistake(
             "weights_added",

@@ -71,20 +71,33 @@ def pool(
     scale: Callable[[float], float] = lambda spatial_scale: spatial_scale,
     done: Callable[[Tensor], Tensor] = lambda pooled: pooled,
     swap: bool = False,
+    crossed: bool = False,
+    turned_slices: bool = False,
+    turned_places: bool = False,
+    first_box: bool = False,
+    guard: bool = True,
 ) -> Pool:
-    """roi_pool with one step replaced. take: of the cells of a bin [C, h, w] to [C]."""
+    """roi_pool with one step replaced. take: of the cells of a bin [C, h, w] to [C].
+
+    crossed: Q bins of rows and P of columns. turned_slices: columns before rows in the map,
+    turned_places: in the answer. first_box: the corners of box 0 for all. guard: bins without
+    cells are left out.
+    """
 
     def wrong(input: Tensor, boxes: Tensor, output_size: Size, spatial_scale: float = 1) -> Tensor:
         P, Q = reversed(output_size) if swap else output_size
         C, H, W = input.shape[1:]
         pooled = input.new_full((len(boxes), C, P, Q), empty)
-        for r, (b, *corners) in enumerate(boxes.tolist()):
+        for r, (b, *own) in enumerate(boxes.tolist()):
+            corners = boxes[0, 1:].tolist() if first_box else own
             x1, y1, x2, y2 = (rounds(c * scale(spatial_scale)) for c in read(corners))
-            for p, (top, bottom) in enumerate(cut(y1, y2, P, H)):
-                for q, (left, right) in enumerate(cut(x1, x2, Q, W)):
-                    cells = input[image(int(b)), :, top:bottom, left:right]
-                    if cells.numel():
-                        pooled[r, :, p, q] = take(cells)
+            for p, (top, bottom) in enumerate(cut(y1, y2, Q if crossed else P, H)):
+                for q, (left, right) in enumerate(cut(x1, x2, P if crossed else Q, W)):
+                    down, across = slice(top, bottom), slice(left, right)
+                    where = (across, down) if turned_slices else (down, across)
+                    if not guard or (bottom > top and right > left):
+                        place = (q, p) if turned_places else (p, q)
+                        pooled[r, :, *place] = take(input[image(int(b)), :, *where])
         return done(pooled)
 
     return wrong
@@ -154,8 +167,13 @@ def align(
     done: Callable[[Tensor], Tensor] = lambda pooled: pooled,
     swap: bool = False,
     same_count: bool = False,
+    same_shape: bool = False,
+    indexing: str = "ij",
 ) -> Pool:
-    """roi_align with one step replaced. take: of the values [C, P, n, Q, m] to [C, P, Q]."""
+    """roi_align with one step replaced. take: of the values [C, P, n, Q, m] to [C, P, Q].
+
+    same_shape: cut into bins as if there were n points across, too. indexing: of the meshgrid.
+    """
     place = place or (lambda box, scale, aligned: [c * scale - 0.5 * aligned for c in box])
 
     def wrong(
@@ -173,10 +191,12 @@ def align(
             height, width = side(y2 - y1, aligned), side(x2 - x1, aligned)
             n = count(sampling_ratio, height, P)
             m = n if same_count else count(sampling_ratio, width, Q)
+            if n == 0 or m == 0:
+                continue  # no points: 0
             y, x = points(y1, height, P, n), points(x1, width, Q, m)
-            yy, xx = torch.meshgrid(y, x, indexing="ij")
+            yy, xx = torch.meshgrid(y, x, indexing=indexing)
             values = look(input[image(int(b))].double(), yy, xx)  # [C, P*n, Q*m]
-            pooled[r] = take(values.unflatten(2, (Q, m)).unflatten(1, (P, n)))
+            pooled[r] = take(values.reshape(len(values), P, n, Q, n if same_shape else m))
         return done(pooled)
 
     return wrong
