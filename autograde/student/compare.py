@@ -207,7 +207,7 @@ def _compare_tensor(expected: torch.Tensor, got: Any, case: dict[str, Any]) -> D
     if expected.ndim == 0 and got.numel() == 1:
         got = got.reshape(())
     if expected.shape != got.shape:
-        return _wrong_shape(expected, got)
+        return _wrong_shape(expected, got, case)
     if case.get("dtype") == "exact" and expected.dtype != got.dtype:
         e, g = (str(t.dtype).removeprefix("torch.") for t in (expected, got))
         return Difference(
@@ -242,9 +242,16 @@ def _whole(expected: torch.Tensor, got: torch.Tensor) -> bool:
     return whole and max(len(expected), len(got)) <= 24
 
 
-def _wrong_shape(expected: torch.Tensor, got: torch.Tensor) -> Difference:
+def _of_pairs(shape: list[int], case: dict[str, Any]) -> bool:
+    """Is an answer of this shape a table of every row of one input with every row of another?"""
+    inputs = case.get("inputs", {}).get("data", [])
+    rows = [x["shape"][0] for x in inputs if x.get("kind") == "tensor" and len(x["shape"]) > 1]
+    return len(rows) == 2 == len(shape) and rows == shape
+
+
+def _wrong_shape(expected: torch.Tensor, got: torch.Tensor, case: dict[str, Any]) -> Difference:
     e, g = list(expected.shape), list(got.shape)
-    generic = ""
+    generic, pairs = "", _of_pairs(e, case)
     if expected.dtype == torch.int64 and len(e) == 1:
         if got.dtype == torch.bool:
             generic = (
@@ -256,12 +263,23 @@ def _wrong_shape(expected: torch.Tensor, got: torch.Tensor) -> Difference:
         elif _whole(expected, got):
             return Difference("shape", "", show_value(expected), show_value(got))
     elif g == e[::-1] and len(e) == 2:
-        generic = "Rows and columns are swapped: row n belongs to the n-th of the first argument."
-    elif len(g) < len(e):
-        generic = (
-            f"An axis is missing: {e} is asked for. For every pair of N and M things put one "
-            "list along the rows, `a[:, None]`, and the other along the columns, `b[None, :]`."
+        generic = "Rows and columns are swapped"
+        generic += (
+            ": row n belongs to the n-th of the first argument."
+            if pairs
+            else f": {e} is asked for, {g} came."
         )
+    elif len(g) < len(e):
+        generic = f"An axis is missing: {e} is asked for. "
+        if pairs:
+            generic += (
+                "For every pair of N and M things put one list along the rows, `a[:, None]`, and "
+                "the other along the columns, `b[None, :]`."
+            )
+        elif expected.numel() == got.numel() > 0:
+            generic += f"The numbers are there, as {g}: is there a `squeeze`, `flatten`, `reshape`?"
+        else:
+            generic += f"{g} came: which of its axes was added up, or picked out?"
     elif not e:
         return Difference(
             "shape", f"expected one number, got {_describe(got)}", "one number", f"shape {g}"

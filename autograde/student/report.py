@@ -34,6 +34,9 @@ def describe_inputs(
     examples: Examples = []
     axis = 0
     for name, value in zip(names, inputs, strict=False):
+        if torch.is_tensor(value) and value.ndim == 4:  # [B, C, H, W]: the answer's rows are boxes
+            examples.append((name, _maps_text(value)))
+            continue
         if torch.is_tensor(value) and value.ndim >= 2 and where and len(value):
             # [N, M] answers take row n from the first and m from the second; [N] or [N, 4]
             # answers take row n from both.
@@ -41,18 +44,35 @@ def describe_inputs(
             k = where[axis] if pairwise else where[0]
             axis += 1
             if k < len(value):
-                text = show_value(value[k]) if value[k].numel() <= 24 else _mask_text(value[k])
-                examples.append((f"{name}[{k}]", text))
+                examples.append((f"{name}[{k}]", _row_text(value[k])))
                 continue
         examples.append((name, show_value(value)))
     place = difference.where or ()
-    if place and not where and not difference.expected.endswith("]"):
+    if place and (not where or len(place) > 2) and not difference.expected.endswith("]"):
         examples.append(("place in the answer", str(list(place))))
     return examples
 
 
-def _mask_text(mask: torch.Tensor) -> str:
-    return f"{mask.shape[0]}×{mask.shape[1]} mask with {int(mask.sum())} pixels set"
+def _row_text(row: torch.Tensor) -> str:
+    """One row of an input: a large mask by its size, all else as every value."""
+    if row.numel() > 24 and row.ndim == 2 and row.dtype in (torch.bool, torch.uint8):
+        return f"{row.shape[0]}×{row.shape[1]} mask with {int(row.sum())} pixels set"
+    return show_value(row)
+
+
+def _maps_text(maps: torch.Tensor) -> str:
+    """Feature maps [B, C, H, W]: their sizes, and the numbers where one small map is all."""
+
+    def count(n: int, thing: str) -> str:
+        return f"{n} {thing}{'' if n == 1 else 's'}"
+
+    B, C, H, W = maps.shape
+    sizes = f"{count(C, 'channel')}, {count(H, 'row')}, {count(W, 'column')}"
+    text = f"a map of {sizes}" if B == 1 else f"{B} maps of {sizes} each"
+    if B == C == 1 and maps.numel() <= 120:
+        rows = ", ".join("[" + ", ".join(f"{x:.4g}" for x in r) + "]" for r in maps[0, 0].tolist())
+        text += f": [{rows}]"
+    return text
 
 
 def _case_line(mark: CaseMark) -> str:
