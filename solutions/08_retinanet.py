@@ -602,7 +602,7 @@ class MyRetinaNet(Detector):
         rows = logits.flatten(0, 1), deltas.flatten(0, 1)  # a batch is one long list
         both = retinanet_loss(*rows, classes, wanted, self.alpha, self.gamma)
         assert both[0].requires_grad, "no gradient flows: a detach(), float() or numpy is in the way"
-        self.listen(rows[0].detach(), classes, float(both[0]))
+        self.listen(rows[0].detach(), classes, float(both[0].detach()))
         return dict(zip(("classification", "box"), both))
 
     def listen(self, logits, classes, loss):
