@@ -111,7 +111,9 @@ def _read(
 ) -> Any:
     if path.is_dir():
         return VocDetection(path, split or TO_LEARN[0], classes=classes, on_error=on_error)
-    return CocoDetection(path, images or path.parent, on_error=on_error)
+    beside = path.parent / "images"
+    folder = images or (beside if beside.is_dir() else path.parent)
+    return CocoDetection(path, folder, on_error=on_error)
 
 
 def _voc_names(path: Path) -> set[str]:

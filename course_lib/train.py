@@ -180,7 +180,7 @@ def _parser() -> argparse.ArgumentParser:
         "(default: shapes)",
     )
     data.add_argument("--images", type=Path, metavar="FOLDER", help="of a JSON file's images "
-                      "(default: the folder of the JSON file)")  # fmt: skip
+                      "(default: images beside the JSON file, or its own folder)")  # fmt: skip
     data.add_argument("--valid", type=Path, metavar="PATH", help="a file or folder to evaluate on")
     data.add_argument("--valid-images", type=Path, metavar="FOLDER", help="of --valid's images")
     data.add_argument("--on-error", choices=("refuse", "skip", "clip"), default="refuse",
