@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -113,12 +113,13 @@ def _ceil_weights(down: Tensor, across: Tensor) -> tuple[Tensor, ...]:
 
 
 def _by_size(
-    H: int, W: int, feature: Tensor, y: Tensor, x: Tensor, room: int = 1, pushed: bool = True
+    size: Sequence[int], feature: Tensor, y: Tensor, x: Tensor, room: int = 1, pushed: bool = True
 ) -> Tensor:
     """As one writes it, with the sizes that one has. pushed: y and x are clamped first.
 
     room: how far below the last row the lower neighbour is looked for.
     """
+    H, W = size
     inside = (y >= -1) & (y <= H) & (x >= -1) & (x <= W)
     if pushed:
         y, x = y.clamp(0, H - 1), x.clamp(0, W - 1)
@@ -223,19 +224,19 @@ BILINEAR_SAMPLE = Exercise(
         Mistake(
             "size_swapped",
             "Height and width are swapped: the shape is C, H, W, so y is limited by H and x by W.",
-            lambda feature, y, x: _by_size(feature.shape[2], feature.shape[1], feature, y, x),
+            lambda feature, y, x: _by_size(feature.shape[:0:-1], feature, y, x),
         ),
         Mistake(
             "not_pushed_back",
             "Just outside of the map the line through two cells was drawn on. There it has the "
             "value of the border: clamp y and x themselves, before `down` and `across`.",
-            lambda feature, y, x: _by_size(*feature.shape[1:], feature, y, x, pushed=False),
+            lambda feature, y, x: _by_size(feature.shape[1:], feature, y, x, pushed=False),
         ),
         Mistake(
             "drawn_on",
             "Just outside of the map, on every side, the line through the last two cells was drawn "
             "on. There it has the value of the border: clamp y and x first.",
-            lambda feature, y, x: _by_size(*feature.shape[1:], feature, y, x, 0, pushed=False),
+            lambda feature, y, x: _by_size(feature.shape[1:], feature, y, x, 0, pushed=False),
         ),
         Mistake(
             "ends_left_out",
