@@ -119,15 +119,17 @@ draw.show(
 #
 # Each level is then in charge of its own sizes. In the explorer, guess first, then look:
 #
-# 1. It opens with a face. Which level takes it? Drag a corner and make the box smaller, down to the eye: which levels does it pass through?
-# 2. How many anchors does each level have, and how many of them are positive? What share is that?
-# 3. Press **no pyramid**: only P5 is left. Which objects does it lose?
-# 4. Press **one anchor a location**. Is there a box size between two levels that nobody takes any more?
+# 1. It opens with a face. Which levels have anchors for it? Drag a corner and make the box smaller, down to the eye: which levels does it pass through?
+# 2. How many anchors are there in all, and how many of them are positive? What share is that?
+# 3. Press **no pyramid**: only P5 is left. Go through the objects. Which ones are lost?
+# 4. Press **one anchor a location**: squares only. Now the rocket is lost. Why?
 
 # %%
 pyramid_explorer()
 
 # %% [markdown]
+# (1: P5, and P4 nearly as well. It passes through P4 and P3; the eye itself is too small even for P3. 2: 30 of 49,104, that is 0.06%. 3: the star, the name tag and the badge are too small for P5, the astronaut is too large. The face, the rocket and the helmet stay. 4: it is more than twice as high as wide. No square overlaps it with IoU 0.5, however large it is.)
+#
 # ## Say it: C3, C4, C5 to P3, P4, P5
 #
 # The backbone's maps are called C2, C3, C4, C5; the number is the logarithm of the stride: $C_l$ has stride $2^l$. The pyramid's maps are called P. They have the same sizes as the C's, and **all have the same number of channels**, so that one and the same small network can look at all of them.
