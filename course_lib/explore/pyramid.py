@@ -117,10 +117,9 @@ class PyramidExplorer(anywidget.AnyWidget):
         """All anchors of each level, as AnchorGenerator lays them."""
         used = LEVELS[self.levels]
         sizes = [_sizes(SCALES[self.scale] * 2**k, SIZES[self.sizes]) for k in used]
-        ratios = [RATIOS[self.ratios]] * len(used)
-        generator = AnchorGenerator(sizes, ratios, offset=OFFSET)
-        grids, strides = list(self.grids.values()), [2**k for k in used]
-        return dict(zip(used, generator(grids, strides, dtype=torch.float64), strict=True))
+        generator = AnchorGenerator(sizes, [RATIOS[self.ratios]] * len(used), offset=OFFSET)
+        laid = generator(list(self.grids.values()), [2**k for k in used], dtype=torch.float64)
+        return dict(zip(used, laid, strict=True))
 
     @property
     def ious(self) -> dict[int, Float64[Tensor, " _"]]:
@@ -131,19 +130,20 @@ class PyramidExplorer(anywidget.AnyWidget):
     @property
     def matches(self) -> dict[int, Int64[Tensor, " _"]]:
         """For each anchor of each level 0 (the box), -1 (negative) or -2 (ignored)."""
-        ious = self.ious
-        found = match_anchors(
-            torch.cat(list(ious.values()))[None], self.high, self.low, self.low_quality
-        )
+        return self._matches(self.ious)
+
+    def _matches(self, ious: dict[int, Tensor]) -> dict[int, Tensor]:
+        quality = torch.cat(list(ious.values()))[None]  # [1, N]: all levels compete for the box
+        found = match_anchors(quality, self.high, self.low, self.low_quality)
         parts = found.split([len(level) for level in ious.values()])
         return dict(zip(ious, parts, strict=True))
 
     @property
     def counts(self) -> dict[int, dict[str, int]]:
         """Of each level how many anchors, of what kind; "rescued" are positives below `high`."""
-        counted = {}
-        for (k, matches), iou in zip(self.matches.items(), self.ious.values(), strict=True):
-            positive = matches >= 0
+        counted, ious = {}, self.ious
+        for k, matches in self._matches(ious).items():
+            positive, iou = matches >= 0, ious[k]
             counted[k] = {
                 "anchors": len(matches),
                 "positive": int(positive.sum()),
