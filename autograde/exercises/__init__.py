@@ -9,6 +9,7 @@ from autograde.exercises import (
     lesson_04_anchors,
     lesson_05_roi_pooling,
     lesson_06_focal_loss,
+    lesson_07_yolo_loss,
 )
 from autograde.spec import Exercise, Lesson
 
@@ -21,6 +22,7 @@ LESSONS: dict[str, Lesson] = {
         lesson_04_anchors,
         lesson_05_roi_pooling,
         lesson_06_focal_loss,
+        lesson_07_yolo_loss,
     )
 }
 PAGES = ("explorers",)  # notebooks beside the lessons: nothing to solve, nothing graded

@@ -20,6 +20,7 @@ from course_lib.models.yolo.grid import (
     who_answers,
 )
 from course_lib.models.yolo.loss import YoloLoss, yolo_loss
+from course_lib.models.yolo.networks import paper_network, small_network
 from course_lib.models.yolo.v2 import decode_v2
 
 __all__ = [
@@ -33,7 +34,9 @@ __all__ = [
     "encode_grid",
     "first_in_cell",
     "grid_candidates",
+    "paper_network",
     "responsible",
+    "small_network",
     "split_cells",
     "who_answers",
     "yolo",
