@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
-from nbformat import NotebookNode
 
 from course_lib.explore._link import FOLDER
 
@@ -55,7 +54,10 @@ def page(title: str, widgets: Sequence[anywidget.AnyWidget]) -> str:
     return PAGE.format(title=html.escape(title), body=body)
 
 
-def alive(notebook: NotebookNode) -> NotebookNode:
+Notebook = Any  # nbformat.NotebookNode: nbformat takes a second to import, in every lesson
+
+
+def alive(notebook: Notebook) -> Notebook:
     """A copy of an executed notebook whose explorers live on in an exported page.
 
     nbconvert would fetch a widget manager from the network for them. Other widgets stay as they
@@ -70,7 +72,7 @@ def alive(notebook: NotebookNode) -> NotebookNode:
             if model and model["model_module"] == "anywidget":
                 shown.append((output, model["state"]))
     for (output, _), piece in zip(shown, embed(state for _, state in shown), strict=True):
-        output.data = NotebookNode({"text/html": piece})
+        output.data = type(output)({"text/html": piece})
     if not any(VIEW in o.get("data", {}) for c in notebook.cells for o in c.get("outputs", [])):
         notebook.metadata.pop("widgets", None)
     return notebook
