@@ -5,6 +5,8 @@ The oracle: draw each box as a mask, change the mask with plain numpy, take its 
 
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -15,7 +17,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from course_lib.data import Digits, Shapes
+from course_lib.data import CocoDetection, Digits, Shapes, dataset_summary, write_coco
 from course_lib.data.augment import (
     Augmented,
     ColorJitter,
@@ -474,6 +476,16 @@ def test_a_dataset_around_another_has_what_that_has() -> None:
         _ = dataset.no_such_thing
     with pytest.raises(IndexError):
         dataset[8]
+
+
+def test_a_summary_counts_what_is_shown(tmp_path: Path) -> None:
+    write_coco(Shapes(6, objects=(5, 5)), tmp_path)
+    read = CocoDetection(tmp_path / "annotations.json", tmp_path / "images")
+    cut = Augmented(read, RandomCrop((50, 50)))
+    assert dataset_summary(cut).picture_sizes == {(50, 50): 6}
+    assert dataset_summary(cut).objects < dataset_summary(read).objects
+    again = pickle.loads(pickle.dumps(cut))
+    assert torch.equal(again[2][0], cut[2][0])
 
 
 def test_a_mosaic_shows_what_its_target_says() -> None:

@@ -363,6 +363,12 @@ def test_a_file_with_nothing_to_read_is_refused_always(
     assert [problem.kind for problem in caught.value.report.problems] == [kind]
 
 
+def test_a_folder_that_is_not_there_is_one_problem(coco: Path) -> None:
+    with pytest.raises(DataError, match=r"pictures: is no folder \(missing image\)"):
+        CocoDetection(coco / "all.json", coco / "pictures", on_error="skip")
+    assert len(CocoDetection(coco / "all.json", coco / "pictures", check="nothing")) == 3
+
+
 def test_keypoints_of_no_category(coco: Path) -> None:
     content = coco_content()
     del content["categories"][0]["keypoints"]

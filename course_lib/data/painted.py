@@ -1,20 +1,7 @@
-"""What `Shapes` and `Digits` share: pictures that are painted when first asked for, then kept.
-
-A dataset of the course is a map-style `torch.utils.data.Dataset` with `classes`. Its images are
-uint8 [3, H, W], its targets dicts:
-
-    boxes       float32 [N, 4]      xyxy in pixels, half-open
-    labels      int64   [N]         0..K-1, indices into `classes`
-    area        float32 [N]         in square pixels: what counts as small, medium or large
-    iscrowd     int64   [N]         1 where one box stands for a crowd that nobody counted
-    image_id    int
-    masks       bool    [N, H, W]   where asked for
-    keypoints   float32 [N, P, 3]   where asked for: x, y, and 0 unknown, 1 hidden, 2 visible
-"""
+"""What `Shapes` and `Digits` share: pictures that are painted when first asked for, then kept."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float32, Int16, Int64, UInt8
@@ -23,8 +10,8 @@ from torch.utils.data import Dataset
 
 from course_lib.data.canvas import Canvas
 from course_lib.data.painting import Number
+from course_lib.data.targets import Target
 
-Target = dict[str, Any]
 KEPT = 512 * 2**20  # bytes of pictures that a dataset keeps in memory
 
 KEYPOINTS = ("top", "left", "bottom", "right")

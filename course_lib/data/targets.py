@@ -1,8 +1,11 @@
 """What a target holds, and the steps that every reader and augmentation needs on it.
 
+A dataset of the course is a map-style `torch.utils.data.Dataset` with `classes`; dataset[i] is a
+picture, uint8 [3, H, W], and its target, a dict:
+
     boxes       float32 [N, 4]      xyxy in pixels, half-open
     labels      int64   [N]         0..K-1, indices into the dataset's `classes`
-    image_id    int
+    image_id    int                 whole number that no other picture of the dataset has
     area        float32 [N]         in square pixels: what counts as small, medium or large
     iscrowd     int64   [N]         1 where one box stands for a crowd that nobody counted
     masks       bool    [N, H, W]
@@ -11,7 +14,7 @@
     difficult   int64   [N]         VOC's: neither found nor missed in its evaluation
     visible     float32 [N]         painted pictures': the share of the object that is to be seen
 
-A target has the first three; the others where the dataset has them.
+A target has the first three; the others where its dataset has them.
 """
 
 from collections.abc import Mapping
@@ -31,22 +34,13 @@ PER_OBJECT = (
 
 def pick(target: Mapping[str, Any], keep: Bool[Tensor, " N"]) -> Target:
     """The target with these of its objects only; what is not about single objects stays."""
-    return {key: value[keep] if key in PER_OBJECT else value for key, value in target.items()}
-
-
-def empty_target(H: int, W: int, *, masks: bool = False, keypoints: int = 0) -> Target:
-    """A target without objects, for a picture of H rows and W columns and P = `keypoints`."""
-    target: Target = {
-        "boxes": torch.zeros(0, 4),
-        "labels": torch.zeros(0, dtype=torch.int64),
-        "area": torch.zeros(0),
-        "iscrowd": torch.zeros(0, dtype=torch.int64),
+    rows = keep.nonzero()[:, 0]  # once for all: a mask as index would look for them each time
+    if len(rows) == len(keep):
+        return dict(target)
+    return {
+        key: value.index_select(0, rows) if key in PER_OBJECT else value
+        for key, value in target.items()
     }
-    if masks:
-        target["masks"] = torch.zeros(0, H, W, dtype=torch.bool)
-    if keypoints:
-        target["keypoints"] = torch.zeros(0, keypoints, 3)
-    return target
 
 
 def box_sides(boxes: Float32[Tensor, "N 4"]) -> Float32[Tensor, "N 2"]:

@@ -6,7 +6,7 @@ inside, so one call serves the whole tower.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,16 +18,6 @@ from course_lib.data.augment.geometry import GREY, crop, drop_small, pad, resize
 from course_lib.data.targets import PER_OBJECT, Sample, Target
 
 Number = int | float
-
-
-class Pictures(Protocol):
-    """What a dataset of the course is: a length, classes, and pairs of picture and target."""
-
-    classes: tuple[str, ...]
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Sample: ...
 
 
 class _Around(Dataset[Sample]):
@@ -43,7 +33,8 @@ class _Around(Dataset[Sample]):
         return len(self.dataset)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name == "dataset":  # not there yet, while it is unpickled
+        # `dataset` is not there yet while this is unpickled; `truth` is of pictures as they were.
+        if name.startswith("_") or name in ("dataset", "truth"):
             raise AttributeError(name)
         return getattr(self.dataset, name)
 

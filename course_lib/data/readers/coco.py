@@ -71,6 +71,8 @@ class CocoDetection(FolderDataset):
         self._file, folder = str(annotation_file), Path(image_folder)
         inspector = Inspector(self._file, on_error)
         content = _load(Path(annotation_file), inspector)
+        if check != "nothing" and content["images"] and not folder.is_dir():
+            raise inspector.refuse(Finding("missing image", "is no folder"), str(folder))
         self.classes, self.category_ids = self._categories(content, inspector)
         entries = self._images(content, folder, inspector)
         self._annotations(content, entries, inspector)
