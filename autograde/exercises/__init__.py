@@ -10,6 +10,7 @@ from autograde.exercises import (
     lesson_05_roi_pooling,
     lesson_06_focal_loss,
     lesson_07_yolo_loss,
+    lesson_08_retinanet,
 )
 from autograde.spec import Exercise, Lesson
 
@@ -23,6 +24,7 @@ LESSONS: dict[str, Lesson] = {
         lesson_05_roi_pooling,
         lesson_06_focal_loss,
         lesson_07_yolo_loss,
+        lesson_08_retinanet,
     )
 }
 PAGES = ("explorers",)  # notebooks beside the lessons: nothing to solve, nothing graded
