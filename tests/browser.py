@@ -1,7 +1,7 @@
 """Notebooks as a student has them: a real JupyterLab, started as `make lab` does, in a browser.
 
-SCREENSHOTS=folder keeps the pictures. The fixtures `browser`, `address` and `pictures` are in
-conftest.py.
+SCREENSHOTS=folder keeps the pictures. The fixtures `browser`, `address`, `explorers` and `pictures`
+are in conftest.py.
 """
 
 from __future__ import annotations
@@ -13,20 +13,24 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 PROJECT = Path(__file__).resolve().parents[1]
 LESSON_01 = "01_iou/01_iou.ipynb"  # what `make lab` opens
+EXPLORERS = "explorers/explorers.ipynb"
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 MAKE = shutil.which("make")
 needs_browser = pytest.mark.skipif(not (BROWSER and MAKE), reason="no Chromium or no make here")
@@ -64,7 +68,7 @@ def jupyterlab(folder: Path, copied: Iterable[str] = ("lessons", "solutions")) -
             start_new_session=True,
         )
     try:
-        wait_for(lambda: server.poll() is not None or answers(port), 60)
+        wait_for(lambda: server.poll() is not None or answers(port), 240)
         assert server.poll() is None, log.read_text()
         yield f"http://localhost:{port}"
     finally:
@@ -149,9 +153,10 @@ class Notebook:
             self.page.locator(".lm-Menu-item").get_by_text(name, exact=True).click()
 
     def theme(self, name: str) -> None:
-        self.menu("Settings", "Theme", name)
-        light = "false" if "Dark" in name else "true"
-        expect(self.page.locator("body")).to_have_attribute("data-jp-theme-light", light)
+        light, body = "false" if "Dark" in name else "true", self.page.locator("body")
+        if body.get_attribute("data-jp-theme-light") != light:
+            self.menu("Settings", "Theme", name)
+            expect(body).to_have_attribute("data-jp-theme-light", light)
 
     def idle(self, seconds: float = 60) -> None:
         """Wait until the kernel is there and has nothing to do."""
@@ -185,6 +190,39 @@ def open_notebook(
     return notebook
 
 
+def open_explorers(browser: Browser, address: str) -> Notebook:
+    """explorers.ipynb, all cells run."""
+    notebook = open_notebook(browser, address, EXPLORERS)
+    notebook.run_all()
+    return notebook
+
+
+class Workplace:
+    """One JupyterLab and one browser for all tests of a process, each opened when first asked for.
+
+    explorers: explorers.ipynb, all cells run. Its tests share it, so each sets what it needs.
+    """
+
+    def __init__(self) -> None:
+        self._closing = ExitStack()
+
+    @cached_property
+    def address(self) -> str:
+        folder = tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True)
+        return self._closing.enter_context(jupyterlab(Path(self._closing.enter_context(folder))))
+
+    @cached_property
+    def browser(self) -> Browser:
+        return self._closing.enter_context(chromium())
+
+    @cached_property
+    def explorers(self) -> Notebook:
+        return open_explorers(self.browser, self.address)
+
+    def close(self) -> None:
+        self._closing.close()
+
+
 def elsewhere(url: str) -> list[str]:
     """The address, if it is not on this machine."""
     here = re.match(r"(https?|wss?)://localhost:|data:|blob:|about:", url)
@@ -197,6 +235,16 @@ def picture(notebook: Notebook, place: Locator, file: Path, **options: Any) -> N
         place.evaluate("e => e.scrollIntoView({block: 'start'})")
         notebook.page.wait_for_timeout(200)
     notebook.page.screenshot(path=file, **options)
+
+
+def faults(page: Page, where: str | None = None) -> list[dict[str, Any]]:
+    """What axe finds against accessibility rules, on the page or in what a selector names."""
+    if not page.evaluate("!!window.axe"):
+        page.evaluate(Axe().axe_script)
+    answer = page.evaluate(
+        "where => axe.run(where ?? document, {resultTypes: ['violations']})", where
+    )
+    return answer["violations"]
 
 
 # The contrast of every text in a place with what is under it: [text, ratio]. Of an SVG's texts it

@@ -1,4 +1,4 @@
-"""Shared by the tests: a sample class graded once for the whole run, and a browser for each file."""
+"""Shared by the tests: who runs what, a sample class graded once, one browser for all that look."""
 
 from __future__ import annotations
 
@@ -6,21 +6,53 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
-from browser import chromium, jupyterlab
+from browser import Notebook, Workplace
 from playwright.sync_api import Browser
 
-from autograde.build import build
+from autograde.build import LESSONS as RELEASES
+from autograde.build import SOLUTIONS, to_notebook
+from autograde.cells import grade_id
 from autograde.classroom import Classroom
-from autograde.demo import make_class
+from autograde.demo import CLASS, make_class
+from autograde.exercises import LESSONS
 from autograde.sandbox import PROJECT, bubblewrap
+from autograde.spec import Lesson
 
 LESSON = "01_iou"
 needs_sandbox = pytest.mark.skipif(bubblewrap() is None, reason="no bubblewrap here")
+
+
+# ------------------------------------------------------------------ who runs what
+
+# What takes long begins early, so that the workers end together. A fresh JupyterLab comes first.
+LONG = ("test_lab", "test_explorers", "test_grading", "test_notebooks", "test_exercises")
+
+
+def group(item: pytest.Item) -> str:
+    """The tests of a group run in one process: those of a file, or of a lesson in a file.
+
+    The files that mark themselves "lab" share one JupyterLab and one browser.
+    """
+    if mark := item.get_closest_marker("xdist_group"):
+        return str(mark.args[0])
+    params = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    names = (p.name if isinstance(p, Lesson) else p for p in params)
+    lessons = [name for name in names if isinstance(name, str) and name in LESSONS]
+    return " ".join([item.path.stem, *lessons])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        stem = item.path.stem
+        return next((k for k, start in enumerate(LONG) if stem.startswith(start)), len(LONG))
+
+    items.sort(key=place)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
 
 
 def run_cli(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -37,36 +69,57 @@ def run_cli(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 class BuiltClassroom(Classroom):
-    """A classroom into which a lesson is built when it is first asked for."""
+    """A classroom with the sources of all lessons, each made when it is first asked for."""
 
     def source(self, lesson: str) -> nbformat.NotebookNode:
-        if not self.source_file(lesson).exists():
-            build(lesson, self, self.root / "release")
+        file = self.source_file(lesson)
+        if not file.exists():
+            text = (SOLUTIONS / f"{lesson}.py").read_text(encoding="utf-8")
+            file.parent.mkdir(parents=True)
+            nbformat.write(to_notebook(text, LESSONS[lesson]), file)
         return super().source(lesson)
-
-    def release(self, lesson: str) -> nbformat.NotebookNode:
-        self.source(lesson)
-        return nbformat.read(self.root / "release" / lesson / f"{lesson}.ipynb", as_version=4)
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> BuiltClassroom:
-    """A classroom with the lessons in it, their releases in release/."""
-    room = BuiltClassroom(tmp_path_factory.mktemp("built"))
-    room.source(LESSON)
-    return room
+    return BuiltClassroom(tmp_path_factory.mktemp("built"))
 
 
 @pytest.fixture(scope="session")
-def released(built: BuiltClassroom) -> nbformat.NotebookNode:
-    return built.release(LESSON)
+def released() -> nbformat.NotebookNode:
+    """The lesson as students have it: what `build` gives, see test_lessons_do_not_drift."""
+    return nbformat.read(RELEASES / LESSON / f"{LESSON}.ipynb", as_version=4)
 
 
-@pytest.fixture(scope="session")
-def graded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Classroom, str]:
+# These three hand in the same work and are judged once: with it, a whole lesson is graded.
+WHOLE = ("ada", "broken-deleted-check", "broken-doubled-cell")
+IMPORTS = "import math\n\nimport torch\n\nfrom autograde import check, hint"
+
+
+def lighten(file: Path, released: nbformat.NotebookNode) -> None:
+    """Leave out of a submission what the lesson itself shows: figures take most of the time."""
+    notebook = nbformat.read(file, as_version=4)
+    given = {cell.id for cell in released.cells if not grade_id(cell)}
+    for cell in notebook.cells:
+        if cell.source.startswith("import math\n"):
+            cell.source = IMPORTS
+            given.discard(cell.id)
+    notebook.cells = [cell for cell in notebook.cells if cell.id not in given]
+    nbformat.write(notebook, file)
+
+
+@pytest.fixture(scope="session", params=["light", pytest.param("whole", marks=pytest.mark.full)])
+def graded(
+    request: pytest.FixtureRequest,
+    released: nbformat.NotebookNode,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Classroom, str]:
     """The sample class, graded by `python -m autograde grade`; (classroom, what was printed)."""
     room = Classroom(tmp_path_factory.mktemp("graded"))
     make_class(room)
+    for student in CLASS:
+        if request.param == "light" and student.name not in WHOLE:
+            lighten(room.submission(student.name, LESSON), released)
     done = run_cli("grade", "--classroom", str(room.root), "--workers", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     return room, done.stdout
@@ -78,17 +131,44 @@ def read_json(path: Path) -> dict:
 
 # ------------------------------------------------------------------ for tests in a browser
 
+WORKPLACE = pytest.StashKey[Workplace]()
+
+
+def close_workplace(config: pytest.Config) -> None:
+    if WORKPLACE in config.stash:
+        config.stash[WORKPLACE].close()
+        del config.stash[WORKPLACE]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """The last test in a browser closes it: beside playwright's event loop no other can run."""
+    if nextitem is None or group(nextitem) != "lab":
+        close_workplace(item.config)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    close_workplace(session.config)
+
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with jupyterlab(tmp_path_factory.mktemp("lab")) as address:
-        yield address
+def workplace(pytestconfig: pytest.Config) -> Workplace:
+    return pytestconfig.stash.setdefault(WORKPLACE, Workplace())
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
+def address(workplace: Workplace) -> str:
+    return workplace.address
+
+
+@pytest.fixture(scope="module")
+def browser(workplace: Workplace) -> Browser:
+    return workplace.browser
+
+
+@pytest.fixture(scope="module")
+def explorers(workplace: Workplace) -> Notebook:
+    return workplace.explorers
 
 
 @pytest.fixture(scope="session")

@@ -20,16 +20,16 @@ from typing import Any
 
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
 from browser import (
     CONTRAST,
     OUTPUT,
     PROJECT,
     Notebook,
     chromium,
+    faults,
     jupyterlab,
     needs_browser,
-    open_notebook,
+    open_explorers,
     wait_for,
 )
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -41,7 +41,6 @@ from course_lib.losses import sigmoid_focal_loss
 
 pytestmark = [pytest.mark.xdist_group("lab"), needs_browser]
 
-EXPLORERS = "explorers/explorers.ipynb"
 PAGE = (PROJECT / "docs" / "explorers.html").as_uri()
 SIZES = {"photo": (512, 340), "grid": (16, 10), "masks": (64, 42)}  # width, height
 SCENES = {"photo": "Photograph", "grid": "Grid", "masks": "Masks"}
@@ -317,10 +316,8 @@ def static_page(browser: Browser, **options: Any) -> Iterator[Host]:
     assert complaints == []
 
 
-def in_notebook(browser: Browser, address: str) -> Host:
-    """explorers.ipynb, all cells run."""
-    notebook = open_notebook(browser, address, EXPLORERS)
-    notebook.run_all()
+def in_notebook(notebook: Notebook) -> Host:
+    """Those of explorers.ipynb."""
     iou, focal = (
         notebook.cell(notebook.starting(start)).locator("[data-explorer]")
         for start in ("overlap-iou", "focal-focal")
@@ -332,10 +329,15 @@ def in_notebook(browser: Browser, address: str) -> Host:
 @pytest.fixture(scope="module", params=["notebook", "page"])
 def host(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Host]:
     if request.param == "notebook":
-        yield in_notebook(browser, request.getfixturevalue("address"))
+        yield in_notebook(request.getfixturevalue("explorers"))
     else:
         with static_page(browser) as host:
             yield host
+
+
+def settings(host: Any, count: int) -> int:
+    """Of so many random settings: all on the page; a few where Python follows each of them."""
+    return count if host.name == "page" else count // 5
 
 
 only_notebook = pytest.mark.parametrize("host", ["notebook"], indirect=True)
@@ -381,8 +383,8 @@ def random_pairs(scene: str, count: int, seed: int) -> Tensor:
 
 @pytest.mark.parametrize("scene", ["photo", "grid"])
 def test_numbers_of_boxes_are_the_library_s(host: Host, scene: str) -> None:
-    pairs = random_pairs(scene, 100, seed=len(scene))
-    assert 20 < (ops.box_iou(pairs[:, 0], pairs[:, 1]).diagonal() > 0).sum() < 80
+    pairs = random_pairs(scene, settings(host, 100), seed=len(scene))
+    assert 0.2 < (ops.box_iou(pairs[:, 0], pairs[:, 1]).diagonal() > 0).float().mean() < 0.8
     host.iou.show(scene)
     room = [side for side in SIDES if "2" in side]  # the right and lower sides make room first
     rows = [[*SIZES[scene], *SIZES[scene], *pair] for pair in pairs.flatten(1).tolist()]
@@ -395,14 +397,14 @@ def test_numbers_of_masks_are_the_library_s(host: Host) -> None:
     boxes = host.iou.agrees()
     sizes = boxes[:, 2:] - boxes[:, :2]  # [2, 2]: width, height
     room = [SIZES["masks"][k % 2] - int(side) for k, side in enumerate(sizes.flatten())]
-    corners = [[rng.randint(0, far) for far in room] for _ in range(50)]
+    corners = [[rng.randint(0, far) for far in room] for _ in range(settings(host, 50))]
     shown = host.iou.type(["A x1", "A y1", "B x1", "B y1"], corners)
     wanted = []
     for corner in corners:
         low = torch.tensor(corner, dtype=torch.float64).reshape(2, 2)
         wanted.append(masks_wanted(torch.cat([low, low + sizes], dim=1)))
     check(shown, {name: torch.cat([one[name] for one in wanted]) for name in wanted[0]})
-    assert len({round(one["iou"][0], 6) for one in shown}) > 10
+    assert len({round(one["iou"][0], 6) for one in shown}) > len(shown) / 5
 
 
 @pytest.mark.parametrize("kind", ["object", "background"])
@@ -417,7 +419,7 @@ def test_numbers_of_the_focal_loss_are_the_library_s(host: Host, kind: str) -> N
             rng.choice([rng.uniform(0, 5), 0, 2]), rng.choice([rng.random(), 0.25, 0.5]), p(),
             rng.randint(1, 10**6), p(), rng.randint(1, 10**6), p(),
         ]
-        for _ in range(100)
+        for _ in range(settings(host, 100))
     ]  # fmt: skip
     host.focal.choose({"object": "an object", "background": "background"}[kind])
     shown = host.focal.type(FIELDS, rows)
@@ -736,12 +738,19 @@ def tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"never came to {name}")
 
 
-def test_tab_reaches_everything_on_the_page(browser: Browser) -> None:
+@cache
+def tab_order(browser: Browser) -> list[str]:
+    """All controls of the page as Tab comes to them; once for all that look at it."""
     with static_page(browser) as host:
         names = tab_through(host.page)
         assert names == host.page.evaluate(CONTROLS)
-        first = ["Photograph", POOR, "Box A", "Box B", *SIDES, GAMMA, ALPHA, P, MANY, FEW]
-        assert [name for name in names if name in first] == first
+    return names
+
+
+def test_tab_reaches_everything_on_the_page(browser: Browser) -> None:
+    names = tab_order(browser)
+    first = ["Photograph", POOR, "Box A", "Box B", *SIDES, GAMMA, ALPHA, P, MANY, FEW]
+    assert [name for name in names if name in first] == first
     with static_page(browser) as host:
         keyboard, iou, focal = host.page.keyboard, host.iou, host.focal
         tab_to(host.page, "nested")
@@ -814,10 +823,21 @@ def test_a_finger_drags_a_box_and_scrolls_elsewhere(browser: Browser) -> None:
 # ------------------------------------------------------------------ access and looks
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1060, 390])
+WIDE, NARROW = 1060, 390
+LOOKS = pytest.mark.parametrize(  # each width and each scheme; in test-full all four together
+    ("width", "scheme"),
+    [
+        (WIDE, "light"),
+        (NARROW, "dark"),
+        pytest.param(WIDE, "dark", marks=pytest.mark.full),
+        pytest.param(NARROW, "light", marks=pytest.mark.full),
+    ],
+)
+
+
+@LOOKS
 def test_axe_finds_nothing_serious(
-    browser: Browser, pictures: Path, scheme: Any, width: int
+    browser: Browser, pictures: Path, width: int, scheme: Any
 ) -> None:
     with static_page(
         browser, color_scheme=scheme, viewport={"width": width, "height": 900}
@@ -826,8 +846,8 @@ def test_axe_finds_nothing_serious(
         for scene in SIZES:
             host.iou.show(scene)
             host.iou.root.screenshot(path=pictures / f"page_{scene}_{scheme}_{width}.png")
-            context = None if scene == "photo" else '[data-explorer="iou"]'
-            for found_here in Axe().run(host.page, context).response["violations"]:
+            where = None if scene == "photo" else '[data-explorer="iou"]'
+            for found_here in faults(host.page, where):
                 where = [node["target"] for node in found_here["nodes"]]
                 found[scene, found_here["id"]] = (found_here["impact"], found_here["help"], where)
         host.focal.root.screenshot(path=pictures / f"page_focal_{scheme}_{width}.png")
@@ -891,7 +911,7 @@ def test_jupyterlab_s_themes_are_legible(host: Host, pictures: Path, theme: str)
 
 # ------------------------------------------------------------------ latency
 
-MOVES = 100
+MOVES = 100  # for a figure that means something; the tests make do with ten
 
 # The time from the browser's own stamp on each event until a new number has been painted.
 CLOCK = """([root, kind, name]) => {
@@ -907,7 +927,7 @@ CLOCK = """([root, kind, name]) => {
     const seen = new MutationObserver(() => clock.start !== null && port2.postMessage(""))
     seen.observe(root.querySelector(`data[data-name="${name}"]`), { attributeFilter: ["value"] })
     root.addEventListener(kind, begin, true)
-    const late = fail => setTimeout(fail, 5000, Error("no new number"))
+    const late = fail => setTimeout(fail, 30000, Error("no new number"))
     const next = () => { clock.wait = new Promise(done => { clock.painted = done }) }
     clock.seen = () => Promise.race([clock.wait, new Promise((_, fail) => late(fail))]).then(next)
     next()
@@ -919,19 +939,21 @@ CLOCK = """([root, kind, name]) => {
 }"""
 
 
-def measure(figure: Explorer, kind: str, name: str, act: Callable[[int], None]) -> dict[str, float]:
+def measure(
+    figure: Explorer, kind: str, name: str, act: Callable[[int], None], moves: int = MOVES
+) -> dict[str, float]:
     page = figure.page
     page.evaluate(CLOCK, [figure.root.element_handle(), kind, name])
-    for n in range(MOVES):
+    for n in range(moves):
         act(n)
         page.evaluate("clock.seen()")
     times = page.evaluate("clock.stop()")
-    assert len(times) == MOVES
+    assert len(times) == moves
     p95 = statistics.quantiles(times, n=20)[-1]
-    return {"n": MOVES, "median": statistics.median(times), "p95": p95}
+    return {"n": moves, "median": statistics.median(times), "p95": p95}
 
 
-def latencies(host: Host) -> dict[str, dict[str, float]]:
+def latencies(host: Host, moves: int = MOVES) -> dict[str, dict[str, float]]:
     """Milliseconds until a movement is seen: {what: {n, median, p95}}."""
     mouse, keyboard, iou, focal = host.page.mouse, host.page.keyboard, host.iou, host.focal
     found = {}
@@ -939,17 +961,19 @@ def latencies(host: Host) -> dict[str, dict[str, float]]:
     def dragged(figure: Explorer, name: str, x: float, y: float) -> dict[str, float]:
         mouse.move(x, y)
         mouse.down()
-        turn = MOVES // 2  # there and back
+        turn = moves // 2  # there and back
         times = measure(
             figure, "pointermove", name,
-            lambda n: mouse.move(x + 3 * (n + 1 if n < turn else MOVES - n - 1), y),
+            lambda n: mouse.move(x + 3 * (n + 1 if n < turn else moves - n - 1), y), moves,
         )  # fmt: skip
         mouse.up()
         return times
 
     def pressed(figure: Explorer, name: str) -> dict[str, float]:
         keys = ["ArrowRight", "ArrowLeft"]
-        return measure(figure, "keydown", name, lambda n: keyboard.press(keys[n >= MOVES // 2]))
+        return measure(
+            figure, "keydown", name, lambda n: keyboard.press(keys[n >= moves // 2]), moves
+        )
 
     iou.show("photo", POOR)
     iou.agrees()
@@ -977,11 +1001,10 @@ def table(found: dict[str, dict[str, dict[str, float]]]) -> str:
 def test_a_movement_is_seen_at_once(host: Host, pictures: Path) -> None:
     file = pictures / "latency.json"
     found = json.loads(file.read_text()) if file.exists() else {}
-    found[host.name] = latencies(host)
+    found[host.name] = latencies(host, moves=10)
     file.write_text(json.dumps(found, indent=1))
     print(table({host.name: found[host.name]}))
-    for times in found[host.name].values():
-        assert times["median"] < 1000  # speed itself is measured, not tested
+    assert {times["n"] for times in found[host.name].values()} == {10}  # speed is not tested
 
 
 def test_console_is_quiet(host: Host) -> None:
@@ -995,7 +1018,7 @@ def print_latencies() -> None:
         with static_page(browser) as host:
             found = {"page": latencies(host)}
         with jupyterlab(Path(folder)) as address:
-            found["notebook"] = latencies(in_notebook(browser, address))
+            found["notebook"] = latencies(in_notebook(open_explorers(browser, address)))
     print(table(found))
 
 

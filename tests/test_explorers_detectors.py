@@ -11,24 +11,33 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from browser import CONTRAST, OUTPUT, Notebook, chromium, jupyterlab, needs_browser, open_notebook
+from browser import (
+    CONTRAST,
+    OUTPUT,
+    Notebook,
+    chromium,
+    faults,
+    jupyterlab,
+    needs_browser,
+    open_explorers,
+)
 from playwright.sync_api import Browser, Page, expect
 from test_explorers import (
-    CONTROLS,
-    EXPLORERS,
     FRAME,
+    MOVES,
     Explorer,
     Numbers,
     drag,
     measure,
+    settings,
     static_page,
     steps,
-    tab_through,
+    tab_order,
     table,
     touch,
     written,
@@ -75,9 +84,7 @@ class Host:
     notebook: Notebook | None = None
 
 
-def in_notebook(browser: Browser, address: str) -> Host:
-    notebook = open_notebook(browser, address, EXPLORERS)
-    notebook.run_all()
+def in_notebook(notebook: Notebook) -> Host:
     grid, pyramid = (
         Explorer(notebook.cell(notebook.starting(start)).locator("[data-explorer]"))
         for start in ("gridded-grid", "levelled-pyramid")
@@ -95,7 +102,7 @@ def on_page(page: Page) -> Host:
 @pytest.fixture(scope="module", params=["notebook", "page"])
 def host(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Host]:
     if request.param == "notebook":
-        host = in_notebook(browser, request.getfixturevalue("address"))
+        host = in_notebook(request.getfixturevalue("explorers"))
         yield host
         assert host.notebook
         assert host.notebook.complaints == []
@@ -145,13 +152,14 @@ def grid_wanted(python: GridExplorer) -> dict[str, float]:
     empty = (targets[..., 4:5] == 0).double()
     weights = (2, python.lambda_coord, python.lambda_noobj)
     idle = yolo_loss((said * empty)[None], (targets * empty)[None], *weights)
-    for term, whole in python.loss._asdict().items():
-        here = getattr(python.here, term).item()
+    parts, loss = python.here._asdict(), python.loss
+    for term, whole in loss._asdict().items():
+        here = parts[term].item()
         free = idle.no_object.item() if term == "no_object" else 0
         wanted |= {f"here-{term}": here, f"bar-{term}-here": here, f"bar-{term}-empty": free}
         wanted[f"bar-{term}-objects"] = whole.item() - here - free
     wanted["slip-plain"] = python.lambda_coord * (10 / python.world["width"]) ** 2
-    return wanted | {"loss": sum(python.loss).item(), "slip": python.slip()}
+    return wanted | {"loss": sum(loss).item(), "slip": python.slip()}
 
 
 def some_box(rng: random.Random, W: int, H: int) -> list[float]:
@@ -162,16 +170,22 @@ def some_box(rng: random.Random, W: int, H: int) -> list[float]:
     return [x1, y1, max(x2, x1 + 1), max(y2, y1 + 1)]
 
 
-def test_cells_and_losses_are_the_library_s(host: Host) -> None:
-    """200 settings: of each object 20 places and weights, then 20 pairs of boxes in its cell."""
-    rng, python, seen = random.Random(7), GridExplorer(), set()
-    W, H = python.world["width"], python.world["height"]
-    host.grid.press("learned a little")
+Rows = list[list[float]]
+Wanted = list[dict[str, float]]
+
+
+@cache
+def grid_settings() -> tuple[list[tuple[int, Rows, Wanted]], set[tuple[int, bool, bool]]]:
+    """200 settings: of each object 20 places and weights, then 20 pairs of boxes in its cell.
+
+    Also what kinds there are: who answers, whether both miss, whether the object keeps its cell.
+    """
+    rng, groups, kinds = random.Random(7), [], set()
     for k in range(5):
-        switch(host.grid, "Object", OBJECT[k])
-        python.object = k
-        labels = fields(*TURNS) + sides("ABCDE"[k]) + sides("1") + sides("2")
-        rows, wanted = [], []
+        python = GridExplorer()
+        python.object, W, H = k, python.world["width"], python.world["height"]
+        rows: Rows = []
+        wanted: Wanted = []
         for n in range(40):
             owner = python.owner
             truth, pair = python.truths[k], python.predicted[owner]
@@ -192,11 +206,22 @@ def test_cells_and_losses_are_the_library_s(host: Host) -> None:
             boxes = [side for box in (truth, *pair) for side in (W, H, *box)]
             rows.append([*turns, *boxes])
             wanted.append(grid_wanted(python))
-            seen.add((python.answers, bool(python.ious.max() == 0), python.owner == k))
-        for shown, expected in zip(host.grid.type(labels, rows), wanted, strict=True):
+            kinds.add((python.answers, bool(python.ious.max() == 0), python.owner == k))
+        groups.append((k, rows, wanted))
+    return groups, kinds
+
+
+def test_cells_and_losses_are_the_library_s(host: Host) -> None:
+    groups, kinds = grid_settings()
+    assert {(0, False, True), (1, False, True), (0, True, True), (1, True, True)} <= kinds
+    assert (1, False, False) in kinds
+    for k, rows, wanted in groups:
+        host.grid.press("learned a little")
+        switch(host.grid, "Object", OBJECT[k])
+        labels = fields(*TURNS) + sides("ABCDE"[k]) + sides("1") + sides("2")
+        n = settings(host, len(rows))
+        for shown, expected in zip(host.grid.type(labels, rows[:n]), wanted[:n], strict=True):
             check(shown, expected)
-    assert {(0, False, True), (1, False, True), (0, True, True), (1, True, True)} <= seen
-    assert (1, False, False) in seen
 
 
 def near(rng: random.Random, box: list[float], W: int, H: int) -> list[float]:
@@ -319,22 +344,20 @@ def pyramid_wanted(python: PyramidExplorer) -> dict[str, float]:
     return wanted
 
 
-def set_pyramid(figure: Explorer, python: PyramidExplorer) -> None:
-    """What is chosen from a few."""
-    names = ("levels", "scale", "sizes", "ratios", "low_quality")
-    for (group, words), name in zip(WORDS.items(), names, strict=True):
-        switch(figure, group, words[getattr(python, name)])
-
-
-def test_matches_of_every_level_are_the_library_s(host: Host) -> None:
-    rng, python, seen = random.Random(8), PyramidExplorer(), set()
-    labels = fields(LOW, HIGH, LOW) + sides("A")
+@cache
+def pyramid_settings() -> list[tuple[dict[str, Any], Rows, Wanted]]:
+    """200 settings, in groups that share what is chosen and differ in what is typed."""
+    rng, python, groups = random.Random(8), PyramidExplorer(), []
     for group in range(20):
-        python.levels = ("3-7", "3-7", "3-5", "5")[group % 4]
-        python.scale, python.sizes = rng.choice(list(SCALES)), rng.choice(list(SIZES))
-        python.ratios, python.low_quality = rng.choice(list(RATIOS)), group % 2 == 0
-        set_pyramid(host.pyramid, python)
-        rows, wanted = [], []
+        chosen = {
+            "levels": ("3-7", "3-7", "3-5", "5")[group % 4], "scale": rng.choice(list(SCALES)),
+            "sizes": rng.choice(list(SIZES)), "ratios": rng.choice(list(RATIOS)),
+            "low_quality": group % 2 == 0,
+        }  # fmt: skip
+        for name, value in chosen.items():
+            setattr(python, name, value)
+        rows: Rows = []
+        wanted: Wanted = []
         for n in range(10):
             high = round(rng.uniform(0.05, 0.95), 2) if n % 2 else 0.5
             low = rng.choice([high, round(rng.uniform(0.05, high), 2), 0.05])
@@ -346,11 +369,21 @@ def test_matches_of_every_level_are_the_library_s(host: Host) -> None:
             python.box = [box[0], box[1] - x1 + y1, box[2], box[3] - x1 + y1]
             rows.append([0.05, high, low, 512, 512, *python.box])
             wanted.append(pyramid_wanted(python))
+        groups.append((chosen, rows, wanted))
+    return groups
+
+
+def test_matches_of_every_level_are_the_library_s(host: Host) -> None:
+    labels, seen = fields(LOW, HIGH, LOW) + sides("A"), set()
+    groups = pyramid_settings()
+    for chosen, rows, wanted in groups[: settings(host, len(groups))]:
+        for (group, words), value in zip(WORDS.items(), chosen.values(), strict=True):
+            switch(host.pyramid, group, words[value])
         for shown, expected in zip(host.pyramid.type(labels, rows), wanted, strict=True):
             check(shown, expected)
             seen.add((expected["positive"], expected["rescued"], expected["ignored"]))
-    assert len(seen) > 60
-    assert len([one for one in seen if one[1]]) > 20
+    assert len(seen) > settings(host, 60)
+    assert len([one for one in seen if one[1]]) > settings(host, 20)
 
 
 @pytest.mark.parametrize("preset", [*OBJECTS, *DETECTORS])
@@ -467,8 +500,8 @@ def test_thresholds_take_each_other_along(host: Host) -> None:
 # ------------------------------------------------------------------ Python
 
 
-def test_python_reads_and_sets_them(browser: Browser, address: str) -> None:
-    host = in_notebook(browser, address)
+def test_python_reads_and_sets_them(explorers: Notebook) -> None:
+    host = in_notebook(explorers)
     notebook = host.notebook
     assert notebook
     last = notebook.cells[-1]
@@ -489,7 +522,6 @@ def test_python_reads_and_sets_them(browser: Browser, address: str) -> None:
     pyramid.box, pyramid.low_quality = [10.5, 20, 300, 400], True
     check(host.grid.read()["numbers"], grid_wanted(grid))
     check(host.pyramid.read()["numbers"], pyramid_wanted(pyramid))
-    host.page.close()
 
 
 # ------------------------------------------------------------------ looks
@@ -506,7 +538,7 @@ def test_axe_finds_nothing_and_all_fits(browser: Browser, pictures: Path, scheme
         def look(figure: Explorer, name: str, width: int) -> None:
             figure.root.screenshot(path=pictures / f"{name}_{scheme}_{width}.png")
             kind = figure.root.get_attribute("data-explorer")
-            for fault in Axe().run(there.page, f'[data-explorer="{kind}"]').response["violations"]:
+            for fault in faults(there.page, f'[data-explorer="{kind}"]'):
                 where = [node["target"] for node in fault["nodes"]]
                 found.append((name, fault["id"], fault["impact"], fault["help"], where[:3]))
             texts = figure.root.evaluate(CONTRAST)
@@ -546,17 +578,13 @@ def test_jupyterlab_s_themes_are_legible_and_fit(host: Host, pictures: Path) -> 
 
 
 def test_tab_reaches_everything(browser: Browser) -> None:
-    with static_page(browser) as there:
-        on_page(there.page)
-        names = tab_through(there.page)
-        seen = CONTROLS.replace(".map(nameOf)", ".filter(e => e.checkVisibility()).map(nameOf)")
-        assert names == there.page.evaluate(seen)
-        ours = ["E dog", *(f"Box {name}" for name in "ABCDE12"), *TURNS, "her eye", HIGH, LOW]
-        grid = names.index("E dog")
-        assert [name for name in names[grid:] if name in ours] == [
-            "E dog", *(f"Box {name}" for name in "ABCDE12"), *TURNS[:3], TURNS[4], TURNS[3],
-            *TURNS[5:], "her eye", "Box A", HIGH, LOW,
-        ]  # fmt: skip
+    names = tab_order(browser)
+    ours = ["E dog", *(f"Box {name}" for name in "ABCDE12"), *TURNS, "her eye", HIGH, LOW]
+    grid = names.index("E dog")
+    assert [name for name in names[grid:] if name in ours] == [
+        "E dog", *(f"Box {name}" for name in "ABCDE12"), *TURNS[:3], TURNS[4], TURNS[3],
+        *TURNS[5:], "her eye", "Box A", HIGH, LOW,
+    ]  # fmt: skip
 
 
 def test_a_finger_chooses_and_drags_and_scrolls_elsewhere(browser: Browser) -> None:
@@ -578,7 +606,7 @@ def test_a_finger_chooses_and_drags_and_scrolls_elsewhere(browser: Browser) -> N
 # ------------------------------------------------------------------ latency
 
 
-def latencies(host: Host) -> dict[str, dict[str, float]]:
+def latencies(host: Host, moves: int = MOVES) -> dict[str, dict[str, float]]:
     found: dict[str, Any] = {}
     keyboard, mouse = host.page.keyboard, host.page.mouse
     keys = ["ArrowRight", "ArrowLeft"]
@@ -590,6 +618,7 @@ def latencies(host: Host) -> dict[str, dict[str, float]]:
         times = measure(
             figure, "pointermove", number,
             lambda n: mouse.move(x + (12 if n % 2 == 0 else 0), y + (6 if n % 2 == 0 else 0)),
+            moves,
         )  # fmt: skip
         mouse.up()
         return times
@@ -598,7 +627,7 @@ def latencies(host: Host) -> dict[str, dict[str, float]]:
     found["grid, drag"] = dragged(host.grid, at(host.grid, grid.world, 100, 120), "x-1")
     host.grid.field(TURNS[0]).focus()
     found["grid, key on S"] = measure(
-        host.grid, "keydown", "loss", lambda n: keyboard.press(keys[n % 2])
+        host.grid, "keydown", "loss", lambda n: keyboard.press(keys[n % 2]), moves
     )
     pyramid = start_pyramid(host)
     place = at(host.pyramid, pyramid.world, 225, 90)
@@ -608,16 +637,15 @@ def latencies(host: Host) -> dict[str, dict[str, float]]:
     host.pyramid.type(fields(LOW, HIGH, LOW), [[0.05, 0.06, 0.05]])
     host.pyramid.field(HIGH).focus()
     found["pyramid, key, all in green"] = measure(
-        host.pyramid, "keydown", "positive", lambda n: keyboard.press(keys[n % 2])
+        host.pyramid, "keydown", "positive", lambda n: keyboard.press(keys[n % 2]), moves
     )
     return found
 
 
 def test_a_movement_is_seen_at_once(host: Host) -> None:
-    found = latencies(host)
+    found = latencies(host, moves=10)
     print(table({host.name: found}))
-    for times in found.values():
-        assert times["median"] < 1000  # speed itself is measured, not tested
+    assert {times["n"] for times in found.values()} == {10}  # speed is not tested
 
 
 def print_latencies() -> None:
@@ -625,7 +653,7 @@ def print_latencies() -> None:
         with static_page(browser) as there:
             found = {"page": latencies(on_page(there.page))}
         with jupyterlab(Path(folder)) as address:
-            found["notebook"] = latencies(in_notebook(browser, address))
+            found["notebook"] = latencies(in_notebook(open_explorers(browser, address)))
     print(table(found))
 
 

@@ -16,20 +16,29 @@ from typing import Any
 
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
-from browser import CONTRAST, OUTPUT, Notebook, chromium, jupyterlab, needs_browser, open_notebook
+from browser import (
+    CONTRAST,
+    OUTPUT,
+    Notebook,
+    chromium,
+    faults,
+    jupyterlab,
+    needs_browser,
+    open_explorers,
+)
 from playwright.sync_api import Browser, Page, expect
 from test_explorers import (
-    CONTROLS,
-    EXPLORERS,
     FRAME,
+    LOOKS,
+    MOVES,
     Explorer,
     Numbers,
     drag,
     measure,
+    settings,
     static_page,
     steps,
-    tab_through,
+    tab_order,
     table,
     written,
 )
@@ -59,9 +68,7 @@ class Host:
     notebook: Notebook | None = None
 
 
-def in_notebook(browser: Browser, address: str) -> Host:
-    notebook = open_notebook(browser, address, EXPLORERS)
-    notebook.run_all()
+def in_notebook(notebook: Notebook) -> Host:
     anchors, roi = (
         Explorer(notebook.cell(notebook.starting(start)).locator("[data-explorer]"))
         for start in ("anchored-anchors", "region-roi")
@@ -79,7 +86,7 @@ def on_page(page: Page) -> Host:
 @pytest.fixture(scope="module", params=["notebook", "page"])
 def host(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Host]:
     if request.param == "notebook":
-        host = in_notebook(browser, request.getfixturevalue("address"))
+        host = in_notebook(request.getfixturevalue("explorers"))
         yield host
         assert host.notebook
         assert host.notebook.complaints == []
@@ -129,10 +136,10 @@ def set_anchors(figure: Explorer, python: AnchorsExplorer) -> None:
 
 @pytest.mark.parametrize("truth", TRUTHS)
 def test_anchors_and_matches_are_the_library_s(host: Host, truth: str) -> None:
-    """A hundred settings, in groups that share what is chosen and differ in what is typed."""
+    """Settings in groups of ten that share what is chosen and differ in what is typed."""
     rng, python, seen = random.Random(truth), AnchorsExplorer(truth), set()
     W, H = python.world["width"], python.world["height"]
-    for group in range(10):
+    for group in range(settings(host, 10)):
         python.sizes, python.ratios = rng.choice(list(SIZES)), rng.choice(list(RATIOS))
         python.stride, python.low_quality = STRIDES[group % 4], group % 2 == 0
         set_anchors(host.anchors, python)
@@ -155,7 +162,7 @@ def test_anchors_and_matches_are_the_library_s(host: Host, truth: str) -> None:
         for shown, expected in zip(host.anchors.type(labels, rows), wanted, strict=True):
             check(shown, expected)
             seen.add((expected["positive"], expected["rescued"], expected["missed"]))
-    assert len(seen) > 40
+    assert len(seen) > settings(host, 40)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -304,9 +311,10 @@ def set_roi(figure: Explorer, python: RoIExplorer) -> None:
 
 @pytest.mark.parametrize("bins", [2, 3])
 def test_pooled_numbers_are_the_library_s(host: Host, bins: int) -> None:
-    """54 settings each: whole and half cells, tenths, anything, at the border, thin."""
+    """9 settings of each choice: whole and half cells, tenths, anything, at the border, thin."""
     rng, python = random.Random(bins), RoIExplorer(bins)
-    for points, aligned in ((p, a) for p in (1, 2, 3) for a in (True, False)):
+    choices = [(points, aligned) for points in (1, 2, 3) for aligned in (True, False)]
+    for points, aligned in rng.sample(choices, max(settings(host, len(choices)), 2)):
         python.points, python.aligned = points, aligned
         set_roi(host.roi, python)
         rows, wanted = [], []
@@ -395,8 +403,8 @@ def test_a_tenth_of_a_cell(host: Host) -> None:
 # ------------------------------------------------------------------ Python
 
 
-def test_python_reads_and_sets_them(browser: Browser, address: str) -> None:
-    host = in_notebook(browser, address)
+def test_python_reads_and_sets_them(explorers: Notebook) -> None:
+    host = in_notebook(explorers)
     notebook = host.notebook
     assert notebook
     last = notebook.cells[-1]
@@ -419,18 +427,14 @@ def test_python_reads_and_sets_them(browser: Browser, address: str) -> None:
     expect(host.roi.field("R x2")).to_have_value("8")
     region = RoIExplorer(aligned=False)
     agrees(host, region)
-    host.page.close()
 
 
 # ------------------------------------------------------------------ looks
 
-NARROW = 390
 
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1060, NARROW])
+@LOOKS
 def test_axe_finds_nothing_and_all_fits(
-    browser: Browser, pictures: Path, scheme: Any, width: int
+    browser: Browser, pictures: Path, width: int, scheme: Any
 ) -> None:
     view = {"width": width, "height": 900}
     with static_page(browser, color_scheme=scheme, viewport=view) as there:
@@ -442,7 +446,7 @@ def test_axe_finds_nothing_and_all_fits(
             wide = "e => [...e.querySelectorAll('.odx-tbar, .odx-row, .odx-output')].filter(x => x.scrollWidth > x.clientWidth + 1).map(x => x.textContent)"  # fmt: skip
             assert figure.root.evaluate(wide) == [], name
             kind = figure.root.get_attribute("data-explorer")
-            for fault in Axe().run(there.page, f'[data-explorer="{kind}"]').response["violations"]:
+            for fault in faults(there.page, f'[data-explorer="{kind}"]'):
                 where = [node["target"] for node in fault["nodes"]]
                 found.append((name, fault["id"], fault["impact"], fault["help"], where[:3]))
             texts = figure.root.evaluate(CONTRAST)
@@ -464,13 +468,10 @@ def test_axe_finds_nothing_and_all_fits(
         assert found == []
 
 
-def test_jupyterlab_s_themes_are_legible_and_fit(
-    browser: Browser, address: str, pictures: Path
-) -> None:
-    host = in_notebook(browser, address)
-    assert host.notebook
-    for theme in ("JupyterLab Light", "JupyterLab Dark"):
-        host.notebook.theme(theme)
+def test_jupyterlab_s_themes_are_legible_and_fit(explorers: Notebook, pictures: Path) -> None:
+    host = in_notebook(explorers)
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        explorers.theme(theme)
         for figure in (host.anchors, host.roi):
             kind = figure.root.get_attribute("data-explorer")
             figure.root.screenshot(path=pictures / f"lab_{kind}_{theme.split()[-1].lower()}.png")
@@ -479,7 +480,6 @@ def test_jupyterlab_s_themes_are_legible_and_fit(
                 assert tag or contrast >= 4.5, f"{theme}, {text!r}: {contrast:.2f}"
             wide = "e => (e = e.closest('.jp-OutputArea-output')).scrollWidth - e.clientWidth"
             assert figure.root.evaluate(wide) == 0
-    host.page.close()
 
 
 def test_letters_on_the_deepest_cell_are_legible(host: Host) -> None:
@@ -514,19 +514,14 @@ def test_the_keyboard_s_focus_is_seen(host: Host, pictures: Path) -> None:
 
 
 def test_tab_reaches_everything(browser: Browser) -> None:
-    with static_page(browser) as there:
-        on_page(there.page)
-        names = tab_through(there.page)
-        seen = CONTROLS.replace(".map(nameOf)", ".filter(e => e.checkVisibility()).map(nameOf)")
-        assert names == there.page.evaluate(seen)
-        ours = ["Location in row 10 of 15, column 12 of 20", SIZE, HIGH, LOW, "Box R", *R_SIDES]
-        assert [name for name in names if name in ours] == ours
+    ours = ["Location in row 10 of 15, column 12 of 20", SIZE, HIGH, LOW, "Box R", *R_SIDES]
+    assert [name for name in tab_order(browser) if name in ours] == ours
 
 
 # ------------------------------------------------------------------ latency
 
 
-def latencies(host: Host) -> dict[str, dict[str, float]]:
+def latencies(host: Host, moves: int = MOVES) -> dict[str, dict[str, float]]:
     found: dict[str, Any] = {}
     keyboard, mouse = host.page.keyboard, host.page.mouse
     keys = ["ArrowRight", "ArrowLeft"]
@@ -537,12 +532,12 @@ def latencies(host: Host) -> dict[str, dict[str, float]]:
         switch(host.anchors, "Stride", stride)
         host.anchors.field(SIZE).focus()
         found[f"anchors, key on the size, stride {stride}"] = measure(
-            host.anchors, "keydown", "negative", lambda n: keyboard.press(keys[n % 2])
+            host.anchors, "keydown", "negative", lambda n: keyboard.press(keys[n % 2]), moves
         )
     start_roi(host, (1.4, 1.3, 4.3, 4.4))
     host.roi.root.locator("g.odx-box").focus()
     found["RoI, key"] = measure(
-        host.roi, "keydown", "precise-0-0", lambda n: keyboard.press(keys[n % 2])
+        host.roi, "keydown", "precise-0-0", lambda n: keyboard.press(keys[n % 2]), moves
     )
     host.roi.root.locator(".odx-stack").evaluate("e => e.scrollIntoView({block: 'center'})")
     left, top, width, _ = host.roi.root.locator("svg.odx-canvas").first.evaluate(FRAME)
@@ -551,17 +546,16 @@ def latencies(host: Host) -> dict[str, dict[str, float]]:
     mouse.down()
     found["RoI, drag"] = measure(
         host.roi, "pointermove", "precise-0-0",
-        lambda n: mouse.move(x + (12 if n % 2 == 0 else 0), y),
+        lambda n: mouse.move(x + (12 if n % 2 == 0 else 0), y), moves,
     )  # fmt: skip
     mouse.up()
     return found
 
 
 def test_a_movement_is_seen_at_once(host: Host) -> None:
-    found = latencies(host)
+    found = latencies(host, moves=10)
     print(table({host.name: found}))
-    for times in found.values():
-        assert times["median"] < 1000  # speed itself is measured, not tested
+    assert {times["n"] for times in found.values()} == {10}  # speed is not tested
 
 
 def print_latencies() -> None:
@@ -569,7 +563,7 @@ def print_latencies() -> None:
         with static_page(browser) as there:
             found = {"page": latencies(on_page(there.page))}
         with jupyterlab(Path(folder)) as address:
-            found["notebook"] = latencies(in_notebook(browser, address))
+            found["notebook"] = latencies(in_notebook(open_explorers(browser, address)))
     print(table(found))
 
 
