@@ -26,7 +26,7 @@ Errors, for every function here: TypeError for what is not a tensor of numbers, 
 another shape or an unknown format. The message says what to write instead.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -94,9 +94,7 @@ def box_area(boxes: Num[Tensor, "*B N 4"], fmt: str = "xyxy") -> Num[Tensor, "*B
     return x2 * y2  # in both other formats these two columns are w and h
 
 
-def clip_boxes_to_image(
-    boxes: Num[Tensor, "*B N 4"], size: tuple[int, int]
-) -> Num[Tensor, "*B N 4"]:
+def clip_boxes_to_image(boxes: Num[Tensor, "*B N 4"], size: Sequence[int]) -> Num[Tensor, "*B N 4"]:
     """The part of each xyxy box that lies inside the image.
 
     Shapes: [..., N, 4] to [..., N, 4], a new tensor of the same dtype, in pixels.
