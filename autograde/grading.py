@@ -68,9 +68,9 @@ def grade(classroom: Classroom, lessons: list[str], workers: int, console: Conso
     """Grade everything that was handed in; write reports and feedback; return the grades."""
     if bubblewrap() is None:
         console.print(NO_SANDBOX, style="bold red", markup=False)
-    todo = submissions(classroom, lessons)
-    for lesson in dict.fromkeys(lesson for _, lesson in todo):
+    for lesson in lessons:
         build(lesson, classroom, release=classroom.root / "release")
+    todo = submissions(classroom, lessons)
     with _progress(console) as progress:
         reasons = _judge_all(classroom, todo, workers, progress)
         grades = _record_all(classroom, todo, reasons, progress)
