@@ -276,11 +276,10 @@ def _for_all_pairs(
     check_boxes(boxes1, "boxes1")
     check_boxes(boxes2, "boxes2", "[M, 4]")
     dtype = float_type(boxes1, boxes2)
-
-    def prepare(boxes: Tensor) -> Tensor:
-        return right_way_round(box_convert(boxes.to(dtype), fmt, "xyxy"))
-
-    boxes1, boxes2 = prepare(boxes1)[:, None], prepare(boxes2)  # [N, 1, 4], [M, 4]
+    boxes1, boxes2 = (
+        right_way_round(box_convert(boxes.to(dtype), fmt, "xyxy")) for boxes in (boxes1, boxes2)
+    )
+    boxes1 = boxes1[:, None]  # [N, 1, 4]
     if boxes1.device.type != "cpu" or len(boxes1) * len(boxes2) <= 2**18:
         return compare(boxes1, boxes2)
     blocks = boxes1.split(max(1, 2**18 // len(boxes2)))

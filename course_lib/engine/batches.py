@@ -75,6 +75,7 @@ class Ahead:
     def __init__(self, make: Callable[[], Iterable[Any]], ahead: int = AHEAD) -> None:
         self.waited = 0.0
         self._direct = iter(make()) if ahead == 0 else None
+        self._first: tuple[str, Any] | None = None
         self._ready: queue.Queue[tuple[str, Any]] = queue.Queue(ahead)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, args=(make,), daemon=True)
@@ -98,12 +99,20 @@ class Ahead:
     def __iter__(self) -> Iterator[Any]:
         return self
 
+    def begin(self) -> None:
+        """Waits for the first item, which may have to load a library or start processes. This does
+        not count as waiting.
+        """
+        self._first = self._take()
+
+    def _take(self) -> tuple[str, Any]:
+        if self._direct is None:
+            return self._ready.get()
+        return next((("item", item) for item in self._direct), ("end", None))
+
     def __next__(self) -> Any:
         start = time.perf_counter()
-        if self._direct is not None:
-            kind, item = "item", next(self._direct)
-        else:
-            kind, item = self._ready.get()
+        (kind, item), self._first = self._first or self._take(), None
         self.waited += time.perf_counter() - start
         if kind == "error":
             raise item

@@ -104,6 +104,8 @@ def _run(
     model.train()
     written = time.monotonic()
     with batches, _interruptible() as stop:
+        if not training.done:
+            batches.begin()
         training.clock = Clock(before=training.seconds)
         while not training.done:
             share, waited = training.share, batches.waited

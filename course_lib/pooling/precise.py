@@ -73,9 +73,10 @@ def hat_integrals(
     Shapes: both ends [P], in cells, to [P, size]. Differentiable in both ends.
     """
     k = torch.arange(size, dtype=low.dtype, device=low.device)
+    return _hat_up_to(high[:, None] - k) - _hat_up_to(low[:, None] - k)
 
-    def up_to(x: Tensor) -> Tensor:
-        t = (x[:, None] - k).clamp(-1, 1)  # [P, size]
-        return torch.where(t < 0, (t + 1) ** 2 / 2, 1 - (1 - t) ** 2 / 2)
 
-    return up_to(high) - up_to(low)
+def _hat_up_to(x: Tensor) -> Tensor:
+    """The integral of the hat of cell 0 up to x, elementwise."""
+    t = x.clamp(-1, 1)
+    return torch.where(t < 0, (t + 1) ** 2 / 2, 1 - (1 - t) ** 2 / 2)

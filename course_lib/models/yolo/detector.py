@@ -101,9 +101,9 @@ class YOLO(Detector):
     def detect(self, images: Images) -> list[Detections]:
         """Boxes, class-specific confidences (limited to 0..1) and labels of each image."""
         batch, sizes = self.prepare(images)
-        return [
-            self._read(cells, size) for cells, size in zip(self(batch).float(), sizes, strict=True)
-        ]
+        answer = self(batch)
+        answer = answer.to(torch.promote_types(answer.dtype, torch.float32))
+        return [self._read(cells, size) for cells, size in zip(answer, sizes, strict=True)]
 
     def _read(self, cells: Float[Tensor, "S S channels"], size: tuple[int, int]) -> Detections:
         """The detections of one image, in its own pixels."""

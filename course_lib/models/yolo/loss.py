@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -24,7 +24,7 @@ class YoloLoss(NamedTuple):
 
 def yolo_loss(
     predictions: Float[Tensor, "B S S channels"],
-    targets: Float[Tensor, "B S S target"],
+    targets: Num[Tensor, "B S S target"],
     num_boxes: int = 2,
     lambda_coord: float | int = 5.0,
     lambda_noobj: float | int = 0.5,
