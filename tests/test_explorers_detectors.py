@@ -505,7 +505,8 @@ def test_python_reads_and_sets_them(explorers: Notebook) -> None:
     notebook = host.notebook
     assert notebook
     last = notebook.cells[-1]
-    host.grid.press("two in one cell")
+    start_grid(host, "two in one cell")
+    start_pyramid(host)
     host.pyramid.press("rocket")
     notebook.write(last, "print(gridded.S, gridded.object, *gridded.lost, gridded.owner, gridded.loss.centre.item(), levelled.box[3], levelled.best[5])")  # fmt: skip
     said = [float(x) for x in notebook.run(last).locator(OUTPUT).inner_text().split()]
