@@ -35,16 +35,16 @@ from course_lib.boxes import box_convert
 class Cells(NamedTuple):
     """An answer or a target in its parts."""
 
-    boxes: Float[Tensor, "*B S S A 4"]  # x, y, √w, √h
-    confidence: Float[Tensor, "*B S S A"]
-    classes: Float[Tensor, "*B S S K"]
+    boxes: Num[Tensor, "*B S S A 4"]  # x, y, √w, √h
+    confidence: Num[Tensor, "*B S S A"]
+    classes: Num[Tensor, "*B S S K"]
 
 
 class Candidates(NamedTuple):
     """Boxes with scores and labels, best first, before any suppression."""
 
-    boxes: Float[Tensor, "N 4"]
-    scores: Float[Tensor, " N"]
+    boxes: Num[Tensor, "N 4"]
+    scores: Num[Tensor, " N"]
     labels: Int64[Tensor, " N"]
 
 
@@ -92,7 +92,7 @@ def encode_grid(
     return target
 
 
-def cell_of(position: Float[Tensor, " N"], S: int) -> Int64[Tensor, " N"]:
+def cell_of(position: Num[Tensor, " N"], S: int) -> Int64[Tensor, " N"]:
     """The row or column, 0..S-1, of a centre that is `position` cells from the border."""
     return position.floor().long().clamp(0, S - 1)
 
@@ -122,7 +122,7 @@ def split_cells(cells: Num[Tensor, "*B S S channels"], num_boxes: int) -> Cells:
 
 
 def decode_grid(
-    boxes: Float[Tensor, "*B S S A 4"], size: tuple[int | float, int | float]
+    boxes: Num[Tensor, "*B S S A 4"], size: tuple[int | float, int | float]
 ) -> Float[Tensor, "*B S S A 4"]:
     """The boxes that x, y, √w, √h of each cell mean, as xyxy in the unit of `size`.
 
@@ -141,7 +141,7 @@ def decode_grid(
 
 
 def responsible(
-    boxes: Float[Tensor, "*cells A 4"], truths: Float[Tensor, "*cells 4"]
+    boxes: Num[Tensor, "*cells A 4"], truths: Num[Tensor, "*cells 4"]
 ) -> tuple[Int64[Tensor, "*cells"], Float[Tensor, "*cells"]]:
     """Which of a cell's predictors answers for the cell's object, and its IoU with it.
 
@@ -164,7 +164,7 @@ def responsible(
 
 @torch.no_grad()
 def who_answers(
-    boxes: Float[Tensor, "*B S S A 4"], true_boxes: Num[Tensor, "*B S S 1 4"]
+    boxes: Num[Tensor, "*B S S A 4"], true_boxes: Num[Tensor, "*B S S 1 4"]
 ) -> tuple[Int64[Tensor, "*B S S"], Float[Tensor, "*B S S"]]:
     """`responsible` for every cell at once, from what the network and the target say.
 
@@ -178,7 +178,7 @@ def who_answers(
 
 
 def grid_candidates(
-    cells: Float[Tensor, "S S channels"],
+    cells: Num[Tensor, "S S channels"],
     size: tuple[int, int],
     num_boxes: int = 2,
     score_threshold: float | int = 0.05,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Num
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -15,15 +15,15 @@ from course_lib.models.yolo.grid import split_cells, who_answers
 class YoloLoss(NamedTuple):
     """The five terms, weights included, [] each; their sum is what training minimises."""
 
-    centre: Float[Tensor, ""]
-    size: Float[Tensor, ""]
-    object: Float[Tensor, ""]
-    no_object: Float[Tensor, ""]
-    classes: Float[Tensor, ""]
+    centre: Num[Tensor, ""]
+    size: Num[Tensor, ""]
+    object: Num[Tensor, ""]
+    no_object: Num[Tensor, ""]
+    classes: Num[Tensor, ""]
 
 
 def yolo_loss(
-    predictions: Float[Tensor, "B S S channels"],
+    predictions: Num[Tensor, "B S S channels"],
     targets: Num[Tensor, "B S S target"],
     num_boxes: int = 2,
     lambda_coord: float | int = 5.0,
