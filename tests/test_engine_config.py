@@ -178,6 +178,21 @@ def test_ahead_works_while_the_user_works() -> None:
     assert before > 0
 
 
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_the_first_item_is_nobodys_waiting(ahead: int) -> None:
+    def slow():
+        time.sleep(0.3)
+        yield from (1, 2)
+
+    with Ahead(slow, ahead) as items:
+        items.begin()
+        assert list(items) == [1, 2]
+        assert items.waited < 0.2
+    with Ahead(slow, ahead) as items:
+        assert list(items) == [1, 2]
+        assert items.waited > 0.2
+
+
 def test_ahead_hands_errors_over_and_ends() -> None:
     def broken():
         yield 1
