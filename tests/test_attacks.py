@@ -277,11 +277,16 @@ def box_iou(boxes1, boxes2, fmt="xyxy"):
     signal.setitimer(signal.ITIMER_REAL, 0)
     while True: pass
 """
-    started = time.monotonic()
     result = grade(handed_in(iou=deaf, last=[loop]), Limits(cell_seconds=12))
     assert points(result) == POINTS | {"box_iou": 0.0}
     assert any(f.startswith("kernel-died") for f in result.flags)
-    assert time.monotonic() - started < 120
+
+
+def test_a_cell_that_trains_takes_a_few_steps(grade: Grade) -> None:
+    train = "from course_lib.engine.budget import budget\nprint(budget(400), 'steps')"
+    result = grade(handed_in(last=[train]))
+    assert points(result) == POINTS
+    assert "8 steps" in printed(result)
 
 
 @needs_sandbox
@@ -291,13 +296,11 @@ def test_greed_costs_only_its_cells(grade: Grade) -> None:
     hog += "    keep.append(b'x' * (25 << 20))\n    time.sleep(0.03)\nprint('still ' + 'here')"
     bomb = "import os, time\nfor _ in range(300):\n    if os.fork() == 0:\n"
     bomb += "        time.sleep(60)\n        os._exit(0)\ntime.sleep(5)\nprint('still ' + 'here')"
-    started = time.monotonic()
     result = grade(handed_in(between=[hog], last=[bomb]), Limits(memory=1 << 30, processes=40))
     assert points(result) == POINTS
     assert "MB of memory" in printed(result)
     assert "more than 40 processes" in printed(result)
     assert "still here" not in printed(result)
-    assert time.monotonic() - started < 150
 
 
 @needs_sandbox

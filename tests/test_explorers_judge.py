@@ -170,7 +170,7 @@ def test_numbers_of_a_detector_are_the_library_s(host: Host, detector: str) -> N
     rng, python = random.Random(detector), MAPExplorer(detector)
     host.map.choose(detector)
     rows, wanted = [], []
-    for _ in range(settings(host, 20)):
+    for _ in range(settings(host, 12)):
         python.score = rng.choice([0.0, 1.0, round(rng.random(), 2)])
         python.iou = round(rng.choice([0.5, 0.75, 0.05 * rng.randint(1, 19)]), 2)
         rows.append([python.score, python.iou])

@@ -68,7 +68,7 @@ export function focalLossExplorer(onChange = () => {}) {
     html("div", { class: "odx-top" }, settings.node),
     html(
       "div", { class: "odx-columns odx-panels" },
-      html("div", {}, html("h3", {}, "One example: drag in the plot"), html("p", { class: "odx-note" }, "p is the probability that the detector gives to the right answer: 1 is sure and right, 0 is sure and wrong."), curve.node, chance.node),
+      html("div", {}, html("h3", {}, "One example: drag in the plot"), html("p", { class: "odx-note" }, "p is the probability that the detector gives to the right answer (the paper writes pₜ): 1 is sure and right, 0 is sure and wrong."), curve.node, chance.node),
       html("div", {}, kind.node, steps.node, oneVerdict),
     ),
     html(
