@@ -15,6 +15,11 @@ DETECTORS: dict[str, tuple[str, str]] = {
     "yolov1": ("course_lib.models.yolo", "yolov1"),
     "retinanet": ("course_lib.models.retinanet", "retinanet"),
     "retinanet_resnet50_fpn": ("course_lib.models.retinanet", "retinanet_resnet50_fpn"),
+    "fcos": ("course_lib.models.fcos", "fcos"),
+    "fcos_resnet50_fpn": ("course_lib.models.fcos", "fcos_resnet50_fpn"),
+    "centernet": ("course_lib.models.centernet", "centernet"),
+    "centernet_resnet18": ("course_lib.models.centernet", "centernet_resnet18"),
+    "centernet_resnet101": ("course_lib.models.centernet", "centernet_resnet101"),
 }
 
 __all__ = ["DETECTORS", "Detector", "create_detector"]

@@ -18,11 +18,11 @@ from jaxtyping import Float, Int64, Num
 from torch import Tensor
 
 from course_lib._checks import check_boxes
-from course_lib.boxes import box_iou, clip_boxes_to_image
+from course_lib.boxes import box_iou
 from course_lib.coding import decode_boxes, encode_boxes
 from course_lib.losses import sigmoid_focal_loss, smooth_l1_loss
 from course_lib.matching import BELOW_LOW_THRESHOLD, BETWEEN_THRESHOLDS, match_anchors
-from course_lib.suppression import batched_nms
+from course_lib.models.candidates import best_scores, suppress
 
 BACKGROUND = BELOW_LOW_THRESHOLD
 IGNORED = BETWEEN_THRESHOLDS
@@ -115,12 +115,8 @@ def best_candidates(
         `most`; a class and an anchor number for each. Equal scores: by anchor, then by class.
     Source: Lin et al., Focal Loss, ICCV 2017, section 4 ("Inference").
     """
-    K = cls_logits.shape[1]
     wide = torch.promote_types(cls_logits.dtype, torch.float32)
-    scores = cls_logits.to(wide).sigmoid().flatten()  # [N*K]
-    index = (scores > score_threshold).nonzero().squeeze(1)
-    index = index[scores[index].sort(descending=True, stable=True).indices[:most]]  # [kept]
-    return scores[index], index // K, index % K
+    return best_scores(cls_logits.to(wide).sigmoid(), score_threshold, most)
 
 
 def decode(
@@ -158,9 +154,6 @@ def decode(
     for logits, deltas, level_anchors in zip(cls_logits, bbox_regression, anchors, strict=True):
         scores, anchor, labels = best_candidates(logits, score_threshold, candidates)
         boxes = decode_boxes(deltas[anchor], level_anchors[anchor])
-        boxes = clip_boxes_to_image(boxes, size)
-        inside = (boxes[:, 2:] > boxes[:, :2]).all(1)
-        found.append((boxes[inside], scores[inside], labels[inside]))
+        found.append((boxes, scores, labels))
     boxes, scores, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
-    keep = batched_nms(boxes, scores, labels, nms_threshold)[:max_detections]
-    return {"boxes": boxes[keep], "scores": scores[keep], "labels": labels[keep]}
+    return suppress(boxes, scores, labels, size, nms_threshold, max_detections)
