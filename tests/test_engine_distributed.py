@@ -23,7 +23,9 @@ from course_lib.data import Shapes, collate
 from course_lib.engine import FitConfig, evaluate, fit
 from course_lib.engine.distributed import gather, processes, share_of, together
 from course_lib.models.backbones import create_backbone
+from course_lib.models.centernet import CenterNet, HourglassNetwork
 from course_lib.models.detector import Detector
+from course_lib.models.fcos import FCOS
 from course_lib.models.pyramid import BackboneWithFPN
 from course_lib.models.retinanet import RetinaNet
 
@@ -31,7 +33,7 @@ HERE = Path(__file__).resolve()
 CONFIG = {"steps": 6, "batch_size": 8, "lr": 0.05, "optimizer": "sgd"}
 
 
-def without_batch_norm() -> RetinaNet:
+def retinanet_without() -> RetinaNet:
     """BatchNorm sees its own process's images only; GroupNorm sees one image at a time."""
     torch.manual_seed(0)
     backbone = BackboneWithFPN(create_backbone("tiny", "group"), 32)
@@ -39,7 +41,23 @@ def without_batch_norm() -> RetinaNet:
     return RetinaNet(backbone, 4, anchors, levels=(3, 4, 5), head_depth=1)
 
 
-MODELS = {"tiny": partial(tiny, norm=False), "retinanet": without_batch_norm}
+def fcos_without() -> FCOS:
+    torch.manual_seed(0)
+    backbone = BackboneWithFPN(create_backbone("tiny", "group"), 32)
+    return FCOS(backbone, 4, ranges=((0, 16), (16, 32), (32, 64)), head_depth=1)
+
+
+def centernet_without() -> CenterNet:
+    torch.manual_seed(0)
+    return CenterNet(HourglassNetwork((16, 24), norm="group"), 4)
+
+
+MODELS = {
+    "tiny": partial(tiny, norm=False),
+    "retinanet": retinanet_without,
+    "fcos": fcos_without,
+    "centernet": centernet_without,
+}
 
 
 def samples(name: str) -> list[Any]:
