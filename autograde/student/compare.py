@@ -104,9 +104,10 @@ def compare(expected: Any, got: Any, case: dict[str, Any]) -> Difference | None:
                 show_value(got),
             )
         for k, (e, g) in enumerate(zip(expected, got, strict=True)):
-            difference = compare(e, g, case)
-            if difference and case.get("kind") == "grad":
-                return _wrong_gradient(difference, case, k)
+            grad = case.get("kind") == "grad"
+            difference = compare(e, g, {**case, "kind": "call"} if grad else case)
+            if difference and grad:
+                return _wrong_gradient(difference, case, (case.get("slopes") or range(len(got)))[k])
             if difference:
                 return difference
         return None

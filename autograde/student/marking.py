@@ -195,7 +195,10 @@ def _explained(
     """
     hits = missed = 0
     for k in sorted(failing, key=lambda k: not cases[k]["core"]):
-        if _same_answer(mistake["outcomes"][k], outcomes[k], cases[k]):
+        # The same numbers as a mistake's may be right there, and only their form wrong.
+        if _same_answer(mistake["outcomes"][k], outcomes[k], cases[k]) and judge_outcome(
+            cases[k], mistake["outcomes"][k]
+        ):
             hits += 1
         elif k in numeric:
             missed += 1

@@ -115,10 +115,12 @@ def _gradients(
 ) -> list[torch.Tensor]:
     """d(sum of the output, or of all its parts)/d(input), for each float tensor among the inputs.
 
-    slopes: the places of the inputs that count, where not all do.
+    slopes: the places of the inputs that count, where not all do. An input that is a list of
+    tensors counts with each of them.
     """
     chosen = inputs if slopes is None else [inputs[k] for k in slopes]
-    leaves = [x.requires_grad_() for x in chosen if torch.is_tensor(x) and x.is_floating_point()]
+    flat = [x for each in chosen for x in (each if isinstance(each, list) else [each])]
+    leaves = [x.requires_grad_() for x in flat if torch.is_tensor(x) and x.is_floating_point()]
     total = obj(*inputs)
     if isinstance(total, tuple | list):
         total = torch.stack([torch.as_tensor(part).sum() for part in total])

@@ -148,6 +148,24 @@ BEST_CANDIDATES = Exercise(
             ),
         ),
         Mistake(
+            "logits_all_the_way",
+            "The logits were taken for scores, and compared with the threshold. A score is a "
+            "probability: their sigmoid comes first.",
+            _best(score=lambda logits: logits),
+        ),
+        Mistake(
+            "as_they_come",
+            "The first `most` above the threshold, as they come. Sort them by score, best first, "
+            "before you cut.",
+            _best(order=lambda s, most: torch.arange(len(s))[:most]),
+        ),
+        Mistake(
+            "topk_of_too_many",
+            "`topk(most)` fails where there are fewer than `most`: take "
+            "`min(most, len(scores))`, or sort and cut.",
+            _best(order=lambda s, most: s.topk(most).indices),
+        ),
+        Mistake(
             "softmax",
             "The scores are a softmax over the classes. They are K separate questions, and all "
             "may be answered with no: a sigmoid for each.",

@@ -83,6 +83,20 @@ def _bottom_up(maps: Maps, weights: Maps, biases: Maps) -> Maps:
     return sums
 
 
+def _from_the_coarsest(maps: Maps, weights: Maps, biases: Maps) -> Maps:
+    """The coarsest map added to every level at once, past those between."""
+    flat = [conv2d(c, w, b) for c, w, b in zip(maps, weights, biases, strict=True)]
+    return [x + _nearest(flat[-1], x) for x in flat[:-1]] + [flat[-1]]
+
+
+def _detached(maps: Maps, weights: Maps, biases: Maps) -> Maps:
+    return [x.detach() for x in _reference(maps, weights, biases)]
+
+
+def _twice_as_large(above: Tensor, lateral: Tensor) -> Tensor:
+    return interpolate(above, scale_factor=2, mode="nearest")
+
+
 def _first_bias(maps: Maps, weights: Maps, biases: Maps) -> Maps:
     return _reference(maps, weights, [biases[0]] * len(biases))
 
@@ -110,6 +124,7 @@ FEATURE_PYRAMID = Exercise(
         _case("odd sizes: 5 rows above 3, 7 columns above 4", [(5, 7), (3, 4)], [1, 2], 2),
         _case("five levels", [(8, 8), (4, 4), (2, 2), (1, 1), (1, 1)], [1, 2, 1, 2, 1], 1),
         _case("one level alone", [(2, 3)], [2], 2),
+        _case("the gradient", [(4, 2), (2, 1)], [1, 2], 2, kind="grad"),
     ),
     mistakes=(
         Mistake(
@@ -118,6 +133,30 @@ FEATURE_PYRAMID = Exercise(
             "knows reaches one level only. Go from the top down and take the sum that you have "
             "just made.",
             _path(chained=False),
+        ),
+        Mistake(
+            "from_the_coarsest",
+            "The coarsest map was added to every level. Each level gets the sum right above it; "
+            "what is between would not come down.",
+            _from_the_coarsest,
+        ),
+        Mistake(
+            "scale_factor",
+            "The maps were enlarged by 2. That fits only where a map is exactly half as large: "
+            "give `interpolate` the size of the finer map, `size=lateral.shape[-2:]`.",
+            _path(enlarge=_twice_as_large),
+        ),
+        Mistake(
+            "finest_map_itself",
+            "This is the finest map itself, not a list. A pyramid returns all of its maps, finest "
+            "first.",
+            lambda maps, weights, biases: _reference(maps, weights, biases)[0],
+        ),
+        Mistake(
+            "detached",
+            "The numbers are right, but no gradient comes through: `.detach()`, `torch.no_grad()` "
+            "or numpy is in the way, and the backbone would never learn.",
+            _detached,
         ),
         Mistake(
             "no_top_down",

@@ -96,6 +96,17 @@ def _cut_first(logits: Maps, deltas: Maps, anchors: Maps, size: Size, *args: flo
     return found
 
 
+def _levels_kept_apart(
+    logits: Maps, deltas: Maps, anchors: Maps, size: Size, *args: float
+) -> Triple:
+    parts = [
+        _reference([rows], [codes], [boxes], size, *args)
+        for rows, codes, boxes in zip(logits, deltas, anchors, strict=True)
+    ]
+    boxes, scores, labels = (torch.cat(part) for part in zip(*parts, strict=True))
+    return boxes, scores, labels
+
+
 def _width_for_height(boxes: Tensor, size: Size) -> Tensor:
     return clip_boxes_to_image(boxes, (size[1], size[0]))
 
@@ -250,6 +261,23 @@ DECODE = Exercise(
             "nms_threshold_ignored",
             "NMS suppresses at 0.5 whatever `nms_threshold` says.",
             _detect(nms_threshold=0.5),
+        ),
+        Mistake(
+            "options_dropped",
+            "`score_threshold` and `candidates` do not reach `best_candidates`: hand both over.",
+            _detect(score_threshold=0.05, candidates=1000),
+        ),
+        Mistake(
+            "kept_in_place",
+            "The detections stand in the order of the levels. `batched_nms` answers best first: "
+            "do not sort its indices.",
+            _detect(suppress=lambda *given: batched_nms(*given).sort().values),
+        ),
+        Mistake(
+            "levels_kept_apart",
+            "NMS ran in each level by itself, and the levels were put one behind the other. Join "
+            "them first, then NMS: it sorts all of them.",
+            _levels_kept_apart,
         ),
         Mistake(
             "score_threshold_for_nms",

@@ -126,6 +126,7 @@ SUBNET = Exercise(
         _case("as many anchors as classes", [(2, 2)], 3, 3),
         _case("four deltas for three anchors, on three levels", [(4, 2), (2, 1), (1, 1)], 3, 4),
         _case("a map of one place", [(1, 1)], 2, 2, C=3),
+        _case("the gradient", [(2, 2)], 2, 2, kind="grad"),
     ),
     mistakes=(
         Mistake(
@@ -133,6 +134,12 @@ SUBNET = Exercise(
             "There is a ReLU behind the last convolution. A logit and a delta may be negative: "
             "ReLU stands between the convolutions only.",
             _subnet(_relu_everywhere),
+        ),
+        Mistake(
+            "detached",
+            "The numbers are right, but no gradient comes through: `.detach()`, `torch.no_grad()` "
+            "or numpy is in the way, and the network would never learn.",
+            _subnet(join=lambda rows: _join(rows).detach()),
         ),
         Mistake(
             "no_relu",

@@ -101,6 +101,28 @@ def _no_boxes_no_answer(anchors: Tensor, boxes: Tensor, labels: Tensor) -> Answe
     return classes, deltas
 
 
+def _last_for_nobody(anchors: Tensor, boxes: Tensor, labels: Tensor) -> Answer:
+    """`labels[matches]` for all: -1 picks the last object's class, -2 the one before it."""
+    matches = match_anchors(box_iou(boxes, anchors), 0.5, 0.4, True)
+    return labels[matches], assign_targets(anchors, boxes, labels)[1]
+
+
+def _encoded_for_nobody(anchors: Tensor, boxes: Tensor, labels: Tensor) -> Answer:
+    """`boxes[matches]` for all: -1 picks the last object, -2 the one before it."""
+    matches = match_anchors(box_iou(boxes, anchors), 0.5, 0.4, True)
+    return assign_targets(anchors, boxes, labels)[0], encode_boxes(boxes[matches], anchors)
+
+
+def _of_the_ignored(anchors: Tensor, boxes: Tensor, labels: Tensor) -> Answer:
+    """Deltas for the ignored anchors as well."""
+    classes, deltas = assign_targets(anchors, boxes, labels)
+    if len(boxes) and (classes == -2).any():
+        ignored = classes == -2
+        best = box_iou(boxes, anchors).argmax(0)
+        deltas[ignored] = encode_boxes(boxes[best[ignored]], anchors[ignored])
+    return classes, deltas
+
+
 def _everything_ignored(anchors: Tensor, boxes: Tensor, labels: Tensor) -> Answer:
     if len(boxes) == 0:
         return torch.full((len(anchors),), -2), torch.zeros_like(anchors)
@@ -174,6 +196,28 @@ ASSIGN_TARGETS = Exercise(
             "Background and ignored are exchanged: −1 is background, −2 is ignored, as "
             "`match_anchors` says it.",
             _assign(kinds=_classes(background=-2, ignored=-1)),
+        ),
+        Mistake(
+            "last_for_nobody",
+            "Background took the class of the last object: `labels[matches]` with a match of −1 "
+            "picks from the end, without an error. Fill in the positives only.",
+            _last_for_nobody,
+        ),
+        Mistake(
+            "encoded_for_nobody",
+            "Background has deltas to the last object: `boxes[matches]` with a match of −1 picks "
+            "from the end, without an error. Fill in the positives only.",
+            _encoded_for_nobody,
+        ),
+        Mistake(
+            "deltas_of_the_ignored",
+            "The ignored anchors have deltas. Nobody asks them anything: 0 for them.",
+            _of_the_ignored,
+        ),
+        Mistake(
+            "parts_exchanged",
+            "The two parts came in the other order: classes first, then deltas.",
+            lambda *given: tuple(reversed(assign_targets(*given))),
         ),
         Mistake(
             "positives_only",

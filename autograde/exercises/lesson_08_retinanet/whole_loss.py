@@ -131,6 +131,11 @@ def _added(
     return classification + box
 
 
+def _box_detached(*given: Any) -> Pair:
+    classification, box = _reference(*given)
+    return classification, box.detach()
+
+
 def _swapped(*given: Any) -> Pair:
     classification, box = _reference(*given)
     return box, classification
@@ -161,6 +166,7 @@ RETINANET_LOSS = Exercise(
         _case("γ = 1", [0, -1, -1, -1], 3, (0.25, 1)),
         _case("one class only", [0, 0, -1, -1, -1, -2], 1),
         _case("more positives than background", [1, 0, 1, 2, 0, -1, -2], 3),
+        _case("the gradient", [1, 0, -1, -1, -2], 2, kind="grad", slopes=(0, 1)),
     ),
     mistakes=(
         Mistake(
@@ -316,6 +322,24 @@ RETINANET_LOSS = Exercise(
             "This is the sum of the two losses. Return both, `return classification, box`; fit "
             "adds them, and draws each as a curve.",
             _added,
+        ),
+        Mistake(
+            "both_dropped",
+            "Neither `alpha` nor `gamma` reaches the focal loss: they are its third and fourth "
+            "argument.",
+            _fixed(alpha=0.25, gamma=2),
+        ),
+        Mistake(
+            "detached",
+            "The numbers are right, but no gradient comes through: `.item()`, `float()`, "
+            "`.detach()` or numpy is in the way, and the network would never learn.",
+            lambda *given: tuple(loss.detach() for loss in _reference(*given)),
+        ),
+        Mistake(
+            "box_detached",
+            "No gradient comes through the box loss: `.item()`, `float()`, `.detach()` or numpy is "
+            "in the way, and the boxes would never be learned.",
+            _box_detached,
         ),
         Mistake(
             "swapped",

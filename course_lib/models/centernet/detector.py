@@ -165,13 +165,14 @@ def _mirror(maps: Tensor, widths: Sequence[int]) -> Tensor:
 
 
 def centernet(
-    num_classes: int, *, channels: Sequence[int] = (48, 64, 96, 128), **options: Any
+    num_classes: int, *, channels: Sequence[int] = (32, 48, 96, 128), **options: Any
 ) -> CenterNet:
     """A CenterNet that learns small scenes from nothing in about a minute on two CPU cores.
 
     One small hourglass. channels: of its sizes, strides 4, 8, 16 and 32. options: those of
     `CenterNet`.
     """
+    options = {"head_width": 32, **options}
     model = CenterNet(HourglassNetwork(tuple(channels)), num_classes, **options)
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
