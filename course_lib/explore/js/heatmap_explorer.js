@@ -7,7 +7,7 @@
 import { boxCanvas, boxPath } from "./box_canvas.js";
 import { buttons, choice, slider } from "./controls.js";
 import { curvePlot } from "./curve_plot.js";
-import { announcer, html, oncePerFrame, setText, short, significant, widget, written } from "./dom.js";
+import { announcer, html, oncePerFrame, setText, short, widget, written } from "./dom.js";
 import { CORNERS_MOVE, cornersMoved, encodeCentre, gaussianAt, heatOf } from "./gaussian_peaks.js";
 import { heatMap } from "./heat_map.js";
 import { overlap } from "./overlap.js";
@@ -170,7 +170,7 @@ export function heatmapExplorer(onChange = () => {}) {
       heads: ["locations beside", ...ASIDE.map(String)], label: "How much is forgiven beside the right location",
       rows: [
         { name: "heatmap y", color: "anchor", cells: cells("heat", (d) => gaussianAt(d, 0, radius), two) },
-        { name: "weight of its loss, (1 − y)⁴", cells: cells("weight", (d) => (1 - gaussianAt(d, 0, radius)) ** 4, significant) },
+        { name: "weight of its loss, (1 − y)⁴", cells: cells("weight", (d) => (1 - gaussianAt(d, 0, radius)) ** 4, written) },
         { name: "IoU of its box", color: "overlap", cells: cells("beside", (d) => besideIou(box, d * step), two) },
       ],
     });
