@@ -220,7 +220,7 @@ BOX = [0, 0, 9, 9]
         (heatmap_explorer, "boxes", [BOX, "box"]), (heatmap_explorer, "object", 2),
         (heatmap_explorer, "object", -1), (heatmap_explorer, "iou", 0.29),
         (heatmap_explorer, "iou", 0.96), (heatmap_explorer, "stride", 16),
-        (heatmap_explorer, "published", 1), (heatmap_explorer, "world", {}),
+        (heatmap_explorer, "published", "yes"), (heatmap_explorer, "world", {}),
     ],
 )  # fmt: skip
 def test_what_means_nothing_is_refused(make, name, value):

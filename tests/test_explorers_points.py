@@ -263,7 +263,7 @@ def test_fcos_buttons_and_rules_show_the_library_s_numbers(host: Host) -> None:
         assert pressed == [scene]
     python = start_fcos(host, "face in head")
     verdict = host.fcos.root.locator(".odx-verdict")
-    expect(verdict).to_contain_text("A and B both ask for the chosen location. A is the smallest")
+    expect(verdict).to_contain_text("A and B both ask for the chosen location. A is the smaller")
     for group, name in RULES.items():
         switch(host.fcos, group, "off")
         setattr(python, name, False)

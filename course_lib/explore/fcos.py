@@ -31,7 +31,7 @@ EVERYTHING = (0.0, math.inf)  # the range of a level that answers for every size
 SCENES: dict[str, dict[str, Any]] = {
     "small and large": {
         "boxes": [
-            [278, 339, 330, 378], [170, 52, 280, 192], [354, 0, 472, 290], [18, 14, 512, 512],
+            [278, 339, 330, 378], [170, 52, 280, 192], [18, 14, 512, 512], [354, 0, 472, 290],
         ],
         "level": 4, "place": [232, 120],
     },

@@ -52,12 +52,12 @@ export function fcosExplorer(onChange = () => {}) {
     html(
       "div", { class: "odx-columns" },
       html("div", {}, stack, html("p", { class: "odx-note odx-legend" }, ...key("owned", "answers for the object of its colour"), ...key("asked", "ambiguous: several objects ask, the smallest gets it"), ...key("idle", "background"), "Click a place, or press Tab and the arrow keys, to choose a location (ringed in orange).")),
-      html("div", { class: "odx-settings" }, sampling.node, radius.node, ranges.node, counts.node, story),
+      html("div", { class: "odx-settings" }, sampling.node, radius.node, ranges.node, counts.node, central.node, story),
     ),
     html(
       "div", { class: "odx-columns odx-even odx-panels" },
       html("div", {}, tableTitle, table.node),
-      html("div", {}, central.node, html("h3", {}, "How many locations of each level answer for each object"), answering.node),
+      html("div", {}, html("h3", {}, "How many locations of each level answer for each object"), answering.node),
     ),
     html("div", { class: "odx-panels" }, html("h3", {}, "The same boxes on every level; a black middle: ambiguous"), strip),
     live.node,
@@ -187,7 +187,8 @@ export function fcosExplorer(onChange = () => {}) {
 
   function say(facts, winner, within, here, found, owned) {
     const called = (ks) => listed(ks.map(nameOfObject)), parts = [], asking = facts.map((_, k) => k).filter((k) => facts[k].asks);
-    if (winner >= 0 && asking.length > 1) parts.push(`${called(asking)} both ask for the chosen location. ${nameOfObject(winner)} is the smallest, so it answers for ${nameOfObject(winner)} alone.`.replace("both ask", asking.length > 2 ? "all ask" : "both ask"));
+    const [every, size] = asking.length > 2 ? ["all", "smallest"] : ["both", "smaller"], tie = asking.some((k) => k !== winner && facts[k].area === facts[winner].area);
+    if (winner >= 0 && asking.length > 1) parts.push(`${called(asking)} ${every} ask for the chosen location. ${nameOfObject(winner)} is ${tie ? "the first of equal size" : `the ${size} one`}, so it answers for ${nameOfObject(winner)} alone.`);
     else if (winner >= 0) parts.push(`The chosen location answers for ${nameOfObject(winner)}: no other object asks for it.`);
     else if (!within.length) parts.push("The chosen location lies in no object: background.");
     else {

@@ -18,7 +18,7 @@ import { valueTable } from "./value_table.js";
 const ZOOM = 9; // locations on a side of the enlarged part
 const ASIDE = [0, 1, 2, 3, 4]; // locations beside the peak whose numbers stand in the table
 const PARTS = 40; // of a curve
-const CASE_WORDS = { shifted: "both the same way", inwards: "both inwards", outwards: "both outwards" };
+const CASE_WORDS = { shifted: "shifted: both the same way", inwards: "inwards: the box shrinks", outwards: "outwards: it grows" };
 const OF_CLASS = ["A", "B"], PEAK_COLORS = ["truth", "enclosing"];
 
 export function heatmapExplorer(onChange = () => {}) {
@@ -49,7 +49,7 @@ export function heatmapExplorer(onChange = () => {}) {
     html(
       "div", { class: "odx-columns odx-even odx-panels" },
       html("div", {}, mapTitle, map.node, html("p", { class: "odx-note" }, "One square is one location of the output. Black dots: where the centres really lie.")),
-      html("div", {}, zoomTitle, zoom.node, html("p", { class: "odx-note" }, "Ringed: the location of a centre, where the heatmap is 1. The dot: the centre itself.")),
+      html("div", {}, zoomTitle, zoom.node, html("p", { class: "odx-note" }, "Framed: the location of a centre, where the heatmap is 1. The dot: the centre itself.")),
     ),
     html(
       "div", { class: "odx-columns odx-even odx-panels" },
@@ -90,7 +90,7 @@ export function heatmapExplorer(onChange = () => {}) {
     setText(mapTitle, `The output, ${H} × ${W} locations: the heatmap of the class`);
     map.update({
       ...world, grid, stride: step, heat,
-      frames: objects.map(({ place: [x, y], radius }, k) => ({ box: [(x - radius) * step, (y - radius) * step, (x + radius + 1) * step, (y + radius + 1) * step], color: "ink", dash: k !== chosen })),
+      frames: objects.map(({ place: [x, y], radius }, k) => ({ box: [(x - radius) * step, (y - radius) * step, (x + radius + 1) * step, (y + radius + 1) * step], color: "#1f1f1f", dash: k !== chosen })),
       centres: objects.map(({ centre: at }, k) => ({ at: at.map((value) => value * step), name: OF_CLASS[k] })),
       label: `A heatmap of ${H} by ${W} locations with ${boxes.length === 1 ? "a peak" : "peaks"} in ${objects.map(({ place: [x, y] }) => `row ${y + 1}, column ${x + 1}`).join(" and ")}.`,
     });
@@ -105,15 +105,15 @@ export function heatmapExplorer(onChange = () => {}) {
     const smallest = Math.min(...mine.radii), least = mine.radii.indexOf(smallest), [w, h] = mine.size.map(Math.ceil);
     reach.update({
       rows: [
-        { key: "radius", name: "radius of the Gaussian, in locations: the smallest, cut down", color: "anchor", formula: `${written(smallest, 2)} → ${mine.radius}`, value: mine.radius, text: written(mine.radius, 0), strong: true },
+        { key: "radius", name: "radius of the Gaussian, in locations: the smallest, rounded down", color: "anchor", formula: `${written(smallest, 2)} → ${mine.radius}`, value: mine.radius, text: written(mine.radius, 0), strong: true },
         { key: "pixels", name: "… in pixels", formula: `${mine.radius} × ${state.stride}`, value: far, text: written(far, 0) },
         { key: "worst", name: "the worst box within it keeps an IoU of", color: "prediction", value: ious[worst], strong: true },
       ],
     });
     cases.update({
-      heads: [`${w} × ${h} locations`, "radius", "IoU there"], label: "The three ways in which both corners may move",
+      heads: [`${w} × ${h} locations`, "radius", `IoU at ${mine.radius}`], label: "The three ways in which both corners may move",
       rows: CORNERS_MOVE.map((way, n) => ({
-        name: CASE_WORDS[way] + (n === least ? ": the smallest" : ""), color: n === least ? "anchor" : null,
+        name: CASE_WORDS[way] + (n === least ? " (smallest)" : ""), color: n === least ? "anchor" : null,
         cells: [{ key: `radius-${way}`, value: mine.radii[n], text: written(mine.radii[n], 2), strong: n === least }, { key: `iou-${way}`, value: ious[n], strong: n === worst }],
       })),
     });
@@ -125,7 +125,7 @@ export function heatmapExplorer(onChange = () => {}) {
     const seen = (at) => at.every((value) => value >= 0 && value < ZOOM), local = ([x, y]) => [x - left, y - top];
     setText(zoomTitle, `Around the centre of ${name}: rows ${top + 1} to ${top + ZOOM}, columns ${left + 1} to ${left + ZOOM}`);
     zoom.update({
-      map: numbers, high: 1, digits: 2, rings: objects.map(({ place }) => local(place)).filter(seen), points: objects.map(({ centre: at }) => local(at)).filter(seen),
+      map: numbers, high: 1, digits: 2, boxes: objects.map(({ place }) => local(place)).filter(seen).map(([x, y]) => ({ box: [x, y, x + 1, y + 1], color: "#1f1f1f", width: 2.5 })), points: objects.map(({ centre: at }) => local(at)).filter(seen),
       label: `The heatmap around the centre of ${name}: ${numbers.map((line) => line.map((value) => written(value, 2)).join(" ")).join("; ")}.`,
     });
   }
@@ -153,15 +153,16 @@ export function heatmapExplorer(onChange = () => {}) {
 
   function showAside({ radius }, box, step, least) {
     const end = Math.max(radius + 2, 6), places = Array.from({ length: PARTS + 1 }, (_, n) => (end * n) / PARTS), whole = Array.from({ length: end + 1 }, (_, n) => n);
+    const rising = [0.85, 0.6, 0.35, 0.15].map((share) => share * end), room = (d) => Math.min(Math.abs(besideIou(box, d * step) - least), Math.abs(besideIou(box, d * step) - gaussianAt(d, 0, radius)));
     const within = Array.from({ length: PARTS + 1 }, (_, n) => (radius * n) / PARTS);
     plot.update({
       x: { label: "locations to the right of the right one", min: 0, max: end, ticks: whole.filter((n) => n % Math.ceil(end / 8) === 0) },
       y: { label: "", min: 0, max: 1, ticks: [0, [least, short(least)], 1] },
       curves: [
-        { x: places, y: places.map((d) => besideIou(box, d * step)), color: "overlap", name: "IoU of its box", at: end * 0.72 },
-        { x: within, y: within.map((d) => gaussianAt(d, 0, radius)), color: "anchor", dash: "6 4" },
+        { x: places, y: places.map((d) => besideIou(box, d * step)), color: "overlap", name: "IoU of its box", at: rising.find((d) => room(d) > 0.09) ?? rising[0] },
+        { x: within, y: within.map((d) => gaussianAt(d, 0, radius)), color: "anchor", dash: "6 4", ...(radius ? { name: "heatmap", at: radius * 0.6 } : {}) },
       ],
-      points: whole.map((d) => ({ x: d, y: gaussianAt(d, 0, radius), color: "anchor", size: 4.5, ...(d === 1 ? { name: "heatmap", side: "right" } : {}) })),
+      points: whole.map((d) => ({ x: d, y: gaussianAt(d, 0, radius), color: "anchor", size: 4.5, ...(d === 1 && !radius ? { name: "heatmap", side: "right" } : {}) })),
       guides: [{ y: least }],
       label: `The heatmap and the IoU of the box, at 0 to ${end} locations to the right of the right one.`,
     });
