@@ -15,16 +15,13 @@ const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDo
 const ROOM = 24; // pixels of the screen between locations from which a dot holds a letter
 const SIDE_ROOM = 30; // of a line that wears its name
 
-const dotAt = (x, y) => `M${x} ${y}h0`; // a line of no length: its round or square ends are the dot
-const cellAt = (x, y, side) => `M${x - side / 2} ${y - side / 2}h${side}v${side}h${-side}z`;
-
 export function locationMap(small = false, onChange = () => {}) {
   let state = null, width = 0;
   const path = (name) => svg("path", { class: name });
   const picture = svg("image", { x: 0, y: 0, preserveAspectRatio: "none" });
   const idle = svg("circle", { class: "odx-idle" }), edge = path("odx-celledge");
   const pattern = svg("pattern", { id: `odx-idle-${Math.random().toString(36).slice(2)}`, patternUnits: "userSpaceOnUse" }, edge, idle);
-  const ground = svg("rect", { x: 0, y: 0 }), rim = path("odx-rim"), owned = svg("g"), askedRim = path("odx-asked-rim"), contested = svg("g"), core = path("odx-core");
+  const ground = svg("rect", { x: 0, y: 0 }), tiles = svg("g"), owned = svg("g");
   const letters = svg("g", { "aria-hidden": "true" }), sideCasing = path("odx-arm-casing"), sides = path("odx-arm"), words = svg("g", { "aria-hidden": "true" });
   const spot = svg(
     "g", { class: "odx-spot", tabindex: 0, role: "application", "aria-roledescription": "movable location", onkeydown: press },
@@ -32,7 +29,7 @@ export function locationMap(small = false, onChange = () => {}) {
   );
   const root = svg(
     "svg", { class: "odx-canvas odx-level odx-locations", role: small ? "img" : "group", "data-small": small ? "yes" : null },
-    svg("defs", {}, pattern), picture, ground, rim, owned, askedRim, contested, core, letters, ...(small ? [] : [sideCasing, sides, words, spot]),
+    svg("defs", {}, pattern, tiles), picture, ground, owned, letters, ...(small ? [] : [sideCasing, sides, words, spot]),
   );
   onResize(root, (now) => {
     width = now;
@@ -46,25 +43,38 @@ export function locationMap(small = false, onChange = () => {}) {
     onChange({ step: way });
   }
 
+  /** One cell with its dot, again and again: the colour of an object, round or, where several ask, square. */
+  const makeTile = () => svg("pattern", { id: `odx-tile-${Math.random().toString(36).slice(2)}`, patternUnits: "userSpaceOnUse" }, svg("rect"), svg("rect"));
+
+  function showTile(tile, color, several, r, u) {
+    const { stride } = state, [under, over] = tile.children, half = stride / 2, square = (side, radius) => ({ x: half - side, y: half - side, width: 2 * side, height: 2 * side, rx: radius });
+    set(tile, { width: stride, height: stride });
+    if (small) {
+      set(under, { ...square(half, 0), fill: paint(color), "fill-opacity": 0.85 });
+      set(over, { ...square(stride * 0.22, 0), fill: "#1f1f1f", visibility: several ? null : "hidden" });
+    } else {
+      const rim = r + (several ? 1.1 : 0.8) * u;
+      set(under, { ...square(rim, several ? 0 : rim), fill: several ? "#1f1f1f" : "#ffffff" });
+      set(over, { ...square(r, several ? 0 : r), fill: paint(color) });
+    }
+  }
+
   function showLocations(u) {
-    const { grid: [, W], stride, owners, asked, colors } = state, near = stride / u; // in pixels of the screen
+    const { grid: [H, W], stride, owners, asked, colors } = state, near = stride / u; // in pixels of the screen
     const lettered = !small && near >= ROOM, r = (lettered ? 8 : Math.min(Math.max(near / 4.6, 1.7), 5)) * u;
-    const sole = colors.map(() => ""), shared = colors.map(() => ""), named = [];
-    let cores = "";
-    owners.forEach((owner, n) => {
-      if (owner < 0) return;
-      const x = ((n % W) + 0.5) * stride, y = (Math.floor(n / W) + 0.5) * stride, several = asked[n] > 1;
-      (several ? shared : sole)[owner] += small ? cellAt(x, y, stride) : dotAt(x, y);
-      if (several && small) cores += cellAt(x, y, stride * 0.44);
-      if (lettered) named.push([x, y, owner]);
-    });
+    const areas = colors.flatMap(() => ["", ""]), named = [], kind = (n) => (owners[n] < 0 ? -1 : 2 * owners[n] + (asked[n] > 1 ? 1 : 0));
+    for (let row = 0; row < H; row++) {
+      for (let from = 0, to = 1; from < W; from = to++) {
+        const now = kind(row * W + from);
+        while (to < W && kind(row * W + to) === now) to++;
+        if (now >= 0) areas[now] += `M${from * stride} ${row * stride}h${(to - from) * stride}v${stride}h${(from - to) * stride}z`;
+      }
+    }
+    if (lettered) owners.forEach((owner, n) => owner >= 0 && named.push([((n % W) + 0.5) * stride, (Math.floor(n / W) + 0.5) * stride, owner]));
     set(idle, { cx: stride / 2, cy: stride / 2, r: small ? 0 : Math.min(r * 0.5, 2.4 * u), "stroke-width": 0.8 * u });
-    const line = small ? { "stroke-width": 0 } : { "stroke-width": 2 * r };
-    const fill = (color) => (small ? { fill: paint(color), stroke: "none" } : { fill: "none", stroke: paint(color) });
-    set(rim, { d: small ? "" : sole.join(""), "stroke-width": 2 * r + 1.6 * u });
-    set(askedRim, { d: small ? "" : shared.join(""), "stroke-width": 2 * r + 2.2 * u });
-    set(core, { d: cores });
-    [[owned, sole], [contested, shared]].forEach(([group, parts]) => keep(group, colors.length, () => svg("path")).forEach((one, k) => set(one, { d: parts[k], ...line, ...fill(colors[k]) })));
+    const made = keep(tiles, areas.length, makeTile);
+    made.forEach((tile, n) => showTile(tile, colors[n >> 1], n % 2 === 1, r, u));
+    keep(owned, areas.length, () => svg("path")).forEach((area, n) => set(area, { d: areas[n], fill: `url(#${made[n].id})` }));
     keep(letters, named.length, () => svg("text", { class: "odx-tagtext" })).forEach((text, n) => {
       const [x, y, owner] = named[n];
       set(text, { x, y: y + 4 * u, "font-size": 11 * u, fill: "#ffffff", stroke: "#1f1f1f", "stroke-width": 2.4 * u });
