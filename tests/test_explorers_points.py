@@ -374,8 +374,9 @@ def test_the_radius_turns_centre_sampling_on(host: Host) -> None:
 
 def heatmap_wanted(python: HeatmapExplorer) -> dict[str, float]:
     (row, column), step, box = python.location, python.stride, python.boxes[python.object]
-    radii, ious, offset, radius = python.radii, python.ious, python.offset.tolist(), python.radius
-    wanted: dict[str, float] = {"radius": radius, "pixels": radius * step, "worst": python.worst}
+    radii, ious, offset = python.radii, python.ious, python.offset.tolist()
+    radius, worst = int(min(radii.values())), min(ious.values())
+    wanted: dict[str, float] = {"radius": radius, "pixels": radius * step, "worst": worst}
     for case in CASES:
         wanted |= {f"radius-{case}": radii[case], f"iou-{case}": ious[case]}
     for k, (axis, at_) in enumerate(zip("xy", (column, row), strict=True)):
@@ -573,7 +574,7 @@ NARROW = 390
 TAG = re.compile(r"[A-D]")  # on a box or a dot, in a colour of its own
 SHOWN = [
     ("fcos", "small and large"), ("fcos", "face in head"),
-    ("heatmap", "close together"), ("heatmap", "a tree"),
+    ("heatmap", "a tree"), ("heatmap", "close together"),
 ]  # fmt: skip
 
 
@@ -595,7 +596,7 @@ def test_axe_finds_nothing_and_all_fits(browser: Browser, pictures: Path, scheme
 
         for width in (1060, 634, NARROW):
             there.page.set_viewport_size({"width": width, "height": 900})
-            for kind, scene in SHOWN:
+            for n, (kind, scene) in enumerate(SHOWN):
                 figure = getattr(host, kind)
                 figure.press(scene)
                 if scene == "face in head":
@@ -606,7 +607,7 @@ def test_axe_finds_nothing_and_all_fits(browser: Browser, pictures: Path, scheme
                 assert there.page.evaluate(fits), (scene, width)
                 wide = "e => [...e.querySelectorAll('.odx-row, .odx-table, .odx-card')].filter(x => x.scrollWidth > x.clientWidth + 1).map(x => x.textContent)"  # fmt: skip
                 assert figure.root.evaluate(wide) == [], (scene, width)
-                if width in (1060, NARROW):
+                if width == (1060, NARROW)[n % 2]:
                     look(figure, scene.replace(" ", "_"), width)
         assert found == []
 
