@@ -50,7 +50,7 @@ from course_lib.explore.fcos import LEVELS
 from course_lib.explore.fcos import SCENES as PLACES
 from course_lib.explore.heatmap import CASES, SCENES
 from course_lib.models.centernet import gaussian_heatmap
-from course_lib.models.fcos import centerness
+from course_lib.models.fcos import centerness, smallest_box
 
 pytestmark = [pytest.mark.xdist_group("lab"), needs_browser]
 
@@ -148,8 +148,10 @@ Wanted = list[dict[str, float]]
 
 
 def fcos_wanted(python: FCOSExplorer) -> dict[str, float]:
-    owners, asking = python.owners, {k: c.sum(1) for k, c in python.candidates.items()}
     (row, column), boxes = python.location, torch.tensor(python.boxes, dtype=torch.float64)
+    candidates = python.candidates
+    owners = {k: smallest_box(asks, boxes) for k, asks in candidates.items()}
+    asking = {k: asks.sum(1) for k, asks in candidates.items()}
     stride = 2**python.level
     point = torch.tensor([column + 0.5, row + 0.5], dtype=torch.float64) * stride
     owned = [[int((of == k).sum()) for k in range(len(boxes))] for of in owners.values()]
