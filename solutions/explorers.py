@@ -16,8 +16,9 @@
 # Figures to play with: move something, and see the picture, the formula and the numbers change together.
 
 # %%
-from course_lib.explore import anchors_explorer, focal_loss_explorer, grid_explorer, iou_explorer
-from course_lib.explore import map_explorer, nms_explorer, pyramid_explorer, roi_explorer
+from course_lib.explore import anchors_explorer, fcos_explorer, focal_loss_explorer, grid_explorer
+from course_lib.explore import heatmap_explorer, iou_explorer, map_explorer, nms_explorer
+from course_lib.explore import pyramid_explorer, roi_explorer
 
 # %% [markdown]
 # **Intersection over union.** Box A is where the face is, box B is what a detector said. Drag them, pull their corners, move them with the arrow keys: how much do they share, and what would a loss tell the detector?
@@ -76,6 +77,20 @@ levelled = pyramid_explorer()
 levelled
 
 # %% [markdown]
+# **Locations instead of anchors.** Every dot is a location of FCOS. Choose one, and see how far it is to the four sides of its object and how central it lies. Then switch centre sampling off, then the level ranges: how many locations do two objects ask for at once, and which object gets them?
+
+# %%
+located = fcos_explorer()
+located
+
+# %% [markdown]
+# **A heatmap of centres.** How far around a centre is nearly right? Turn the IoU that a box must keep, then compute the radius as the published programs do: what does the dashed box, which still counts as nearly right, have in common with the sheep?
+
+# %%
+peaked = heatmap_explorer()
+peaked
+
+# %% [markdown]
 # **From Python.** All of them can be read and set: move something above, then run this cell. `overlap.boxes = ...`, `overlap.choose("nested")` or `focal.gamma = 0.5` move what you see.
 
 # %%
@@ -89,3 +104,5 @@ print("anchors    ", anchored.counts, "without a positive:", anchored.missed)
 print("RoI        ", region.box, "rounded by up to", round(region.moved, 2), "cells:", region.pooled("pool").tolist(), region.pooled("align").tolist())
 print("grid       ", "box", gridded.answers + 1, "answers; the loss:", *(f"{name} {value:.3f}" for name, value in gridded.loss._asdict().items()))
 print("pyramid    ", {level: counts["positive"] for level, counts in levelled.counts.items()}, "positive anchors on each level")
+print("locations  ", located.owned.tolist(), "for each object on each level; ambiguous:", {level: counts["ambiguous"] for level, counts in located.counts.items()}, "centre-ness here:", located.centerness)
+print("heatmap    ", "radius", peaked.radius, "locations, worst IoU", round(peaked.worst, 3), "offset", peaked.offset.tolist())

@@ -21,8 +21,10 @@ from course_lib.explore import (
     BoxCanvas,
     ColumnStrip,
     CurvePlot,
+    FCOSExplorer,
     FocalLossExplorer,
     GridExplorer,
+    HeatmapExplorer,
     IoUExplorer,
     MAPExplorer,
     NMSExplorer,
@@ -406,7 +408,8 @@ def test_a_preset_that_is_not_there():
 
 WIDGETS = (
     IoUExplorer, NMSExplorer, MAPExplorer, AnchorsExplorer, RoIExplorer, FocalLossExplorer,
-    GridExplorer, PyramidExplorer, BoxCanvas, CurvePlot, BarStrip, Readout, SceneView, ColumnStrip,
+    GridExplorer, PyramidExplorer, FCOSExplorer, HeatmapExplorer, BoxCanvas, CurvePlot, BarStrip,
+    Readout, SceneView, ColumnStrip,
 )  # fmt: skip
 READS = re.compile(r"export default widget\(\w+, \[([^\]]*)\]\);")
 
@@ -453,7 +456,7 @@ def test_the_page_in_docs_does_not_drift():
     """The pictures apart: their bytes are the JPEG encoder's."""
     committed = (PROJECT / "docs" / "explorers.html").read_text(encoding="utf-8")
     fresh = explorers_page()
-    assert len(PHOTO.findall(fresh)) == len(PHOTO.findall(committed)) == 11
+    assert len(PHOTO.findall(fresh)) == len(PHOTO.findall(committed)) == 13
     assert PHOTO.sub("", fresh) == PHOTO.sub("", committed), "run `make lessons` and commit"
 
 

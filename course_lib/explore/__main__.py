@@ -5,8 +5,10 @@ from pathlib import Path
 
 from course_lib.explore import (
     anchors_explorer,
+    fcos_explorer,
     focal_loss_explorer,
     grid_explorer,
+    heatmap_explorer,
     iou_explorer,
     map_explorer,
     nms_explorer,
@@ -21,6 +23,7 @@ def explorers_page() -> str:
     widgets = [iou_explorer(), nms_explorer(), map_explorer()]
     widgets += [anchors_explorer(), roi_explorer(), focal_loss_explorer()]
     widgets += [grid_explorer(), pyramid_explorer()]
+    widgets += [fcos_explorer(), heatmap_explorer()]
     return page("Drag it, turn it, see it", widgets)
 
 

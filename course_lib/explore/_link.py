@@ -13,7 +13,7 @@ FOLDER = Path(__file__).with_name("js")
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=const|function|class)", re.MULTILINE)
 DEFAULT = re.compile(r"^export default [^;]*;\n", re.MULTILINE)
-SHEETS = ("look", "regions", "grids")
+SHEETS = ("look", "regions", "grids", "points")
 COLORS = {
     "truth": draw.TRUTH, "prediction": draw.PREDICTION, "overlap": draw.OVERLAP,
     "union": draw.UNION, "enclosing": draw.ENCLOSING, "anchor": draw.ANCHOR,

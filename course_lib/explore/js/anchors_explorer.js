@@ -10,6 +10,7 @@ import { anchorShapes, ceiling, IGNORED, layAnchors, matchAnchors } from "./anch
 import { boxCanvas } from "./box_canvas.js";
 import { buttons, choice, slider } from "./controls.js";
 import { announcer, html, oncePerFrame, set, setText, short, widget, written } from "./dom.js";
+import { picking } from "./picking.js";
 import { readout } from "./readout.js";
 import { thresholdBars } from "./threshold_bars.js";
 
@@ -17,7 +18,6 @@ const TRUTHS = [["scene", "the painted scene"], ["own", "a box of your own"]];
 const SIZE_SETS = [["one", "one"], ["octave", "3 in an octave"], ["doubling", "3 doubled"]];
 const RATIO_SETS = [["one", "1"], ["three", "½, 1, 2"], ["five", "⅓, ½, 1, 2, 3"]];
 const STRIDES = [8, 16, 32, 64];
-const STILL = 6; // pixels of the screen that a pointer may move and still click
 
 export function anchorsExplorer(onChange = () => {}) {
   let state = null, laid = null;
@@ -41,7 +41,8 @@ export function anchorsExplorer(onChange = () => {}) {
   const objectsTitle = html("h3", {}), anchorsTitle = html("h3", {}), verdict = html("p", { class: "odx-verdict" });
   const live = announcer();
   const dashed = html("span", {}, "Dashed blue, with ×: an object without a positive. ");
-  choosing(stack);
+  const drags = () => canvas.node.querySelector("svg").hasAttribute("data-dragging");
+  picking(stack, map.node, drags, ([x, y]) => onChange({ place: [x * state.world.width, y * state.world.height] }));
 
   const node = html(
     "section", { class: "odx-explorer", "aria-label": "Anchors explorer", "data-explorer": "anchors" },
@@ -78,28 +79,6 @@ export function anchorsExplorer(onChange = () => {}) {
   function middle(row, column) {
     const { world: { offset, width, height }, stride: step } = state, [H, W] = grid();
     return [Math.min((inside(column, W) + offset) * step, width), Math.min((inside(row, H) + offset) * step, height)];
-  }
-
-  /** A click, or a mouse that is held down where it drags no box, chooses a location. */
-  function choosing(target) {
-    let from = null;
-    const choose = (event) => {
-      const frame = map.node.getBoundingClientRect(), { width, height } = state.world;
-      const share = [(event.clientX - frame.left) / frame.width, (event.clientY - frame.top) / frame.height];
-      if (share.every((s) => s >= 0 && s <= 1)) onChange({ place: [share[0] * width, share[1] * height] });
-    };
-    const drags = () => canvas.node.querySelector("svg").hasAttribute("data-dragging");
-    target.addEventListener("pointerdown", (event) => {
-      from = event.button === 0 && event.target.closest("svg") ? [event.clientX, event.clientY] : null;
-      if (from && event.pointerType === "mouse" && !drags()) choose(event);
-    });
-    target.addEventListener("pointermove", (event) => {
-      if (from && event.buttons && event.pointerType === "mouse" && !drags()) choose(event);
-    });
-    target.addEventListener("click", (event) => {
-      if (from && Math.hypot(event.clientX - from[0], event.clientY - from[1]) < STILL) choose(event);
-      from = null;
-    });
   }
 
   // --- drawing

@@ -1,7 +1,7 @@
 // Cells with their numbers, as deep in colour as they are high, and what a method sees of them.
 //
-// update({ map, high, boxes, bins, points, rings, label })
-//   map     rows of numbers, 0 to high
+// update({ map, high, digits, boxes, bins, points, rings, label })
+//   map     rows of numbers, 0 to high, written with so many decimals, 1 if it is missing
 //   boxes   [{ box, color, width, dash }, ...]
 //   bins    { rows: [[top, bottom], ...], columns, color, fill, apart }: the bins, the first drawn
 //           stronger; `apart` draws each a little smaller, for bins that overlap
@@ -25,8 +25,8 @@ export function heatMap() {
 
   const frame = ([x1, y1, x2, y2]) => `M${x1} ${y1}H${x2}V${y2}H${x1}Z`;
 
-  function showCells(map, high, u) {
-    const key = JSON.stringify([map, high, u]);
+  function showCells(map, high, digits, u) {
+    const key = JSON.stringify([map, high, digits, u]);
     if (key === ground) return;
     ground = key;
     const flat = map.flatMap((row, y) => row.map((value, x) => [x, y, value]));
@@ -35,14 +35,14 @@ export function heatMap() {
       const [x, y, value] = flat[n];
       set(squares[n], { x, y, "fill-opacity": heat(value, high), "stroke-width": u });
       set(text, { x: x + 0.5, y: y + 0.5 + 4.2 * u, "font-size": Math.min(13 * u, 0.36), "stroke-width": 2.5 * u });
-      setText(text, written(value, 1));
+      setText(text, written(value, digits));
     });
   }
 
   function show() {
-    const { map, high, bins: drawn, label } = state, H = map.length, W = map[0].length, u = W / (width || 320);
+    const { map, high, digits, bins: drawn, label } = state, H = map.length, W = map[0].length, u = W / (width || 320);
     set(root, { viewBox: `0 0 ${W} ${H}`, "aria-label": label });
-    showCells(map, high, u);
+    showCells(map, high, digits, u);
     const all = drawn ? drawn.rows.flatMap(([top, bottom], r) => drawn.columns.map(([left, right], c) => {
       const gap = drawn.apart ? (2 + 2.5 * ((r + c) % 2)) * u : 0;
       return [left + gap, top + gap, right - gap, bottom - gap];
@@ -67,7 +67,7 @@ export function heatMap() {
     node,
     root,
     update(next) {
-      state = { boxes: [], bins: null, points: [], rings: [], label: "", ...next };
+      state = { digits: 1, boxes: [], bins: null, points: [], rings: [], label: "", ...next };
       show();
     },
   };
