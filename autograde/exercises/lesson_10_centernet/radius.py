@@ -155,7 +155,7 @@ GAUSSIAN_RADIUS = Exercise(
         ),
         Mistake(
             "twice",
-            "The radius is twice as large as it should be. Is there 2a below the fraction? And both "
+            "The radius is twice as large as it should. Is there 2a below the fraction? And both "
             "corners move by r, so that a side becomes 2r shorter.",
             _twice,
         ),
