@@ -110,8 +110,8 @@ for x, y in (centres // STRIDE * STRIDE).tolist():
     axes[2].add_patch(plt.Circle((x + 2, y + 2), 7, fill=False, ec=draw.PREDICTION, lw=1.5, zorder=4))
 draw.show(
     fig,
-    f"{len(centres)} objects. Of the {len(positive)} anchors each will make a box, and NMS must find out which of them mean the same. "
-    "Of the places on the right there is one for each object: nothing to clean up.",
+    f"{len(centres)} objects. In the middle each of the {len(positive)} anchors makes a box, and NMS must find out which of them mean the same object. "
+    "On the right there is one place for each object: nothing to clean up.",
     "A picture of shapes three times: with its boxes, with many overlapping squares, and with one small mark in the middle of each shape.",
 )
 
@@ -159,7 +159,7 @@ draw.show(
 #
 # In the explorer, guess first, then look:
 #
-# 1. It opens with two sheep close together. How far may both corners of A's box move, in places, and what IoU does the worst such box keep? Why is that more than the 0.7 that was asked for?
+# 1. It opens with two objects close together. How far may both corners of A's box move, in places, and what IoU does the worst such box keep? Why is that more than the 0.7 that was asked for?
 # 2. Press **one far away**. What is left of the hill? Turn the IoU down: at which value does the neighbour get something? And what IoU has the box that is read back without the offset?
 # 3. Press **a tree**, then **as published**. How far may the corners move now? What IoU does the worst box keep?
 # 4. Press **one peak for two**. Two objects are there. How many will be found?
@@ -168,7 +168,7 @@ draw.show(
 heatmap_explorer()
 
 # %% [markdown]
-# (ANSWERS)
+# (1: one place, that is 4 pixels, and the worst box keeps 0.82. The smallest radius is 1.78; cut down to 1 it leaves something over. 2: nothing, the radius is 0 and the peak stands alone. At 0.5 the neighbours get something. The box without its offset has an IoU of 0.72: for so small an object it matters. 3: two places with the right radius, with an IoU of 0.77; nine as published, 36 pixels, and the worst box keeps 0.20. 4: one. Both centres lie in the same place, and the map has a single 1.)
 #
 # ## Say it: how far is still good?
 #
@@ -397,12 +397,12 @@ axes[1].legend(frameon=False)
 draw.show(
     fig,
     f"Left: an object (blue) and the box read back without its offset (orange-red), on the grid of places. Right: at 12 pixels the mean IoU is {curves['without offset'][1]:.2f} without offset, "
-    f"{curves['one half for all'][1]:.2f} with one half, {curves['with the offset'][1]:.2f} with it; at 96 pixels hardly anything is lost.",
-    "A small box and the same box shifted to the left upper corner of its place; three curves over the size, which meet for large objects.",
+    f"{curves['one half for all'][1]:.2f} with one half, {curves['with the offset'][1]:.2f} with it; at 96 pixels without offset {curves['without offset'][-1]:.2f}.",
+    "A small box and the same box shifted to the left upper corner of its place; three curves over the size, which come closer for large objects.",
 )
 
 # %% [markdown]
-# For large objects the offset is luxury, for small ones it decides. And one half for all, which costs nothing to learn, repairs more than half of it. Remember that when you break your detector.
+# For large objects the offset is a detail, for small ones it decides. And one half for all, which needs no learning, repairs nearly half of the loss. Remember that when you break your detector.
 #
 # All three of your functions together make the target of a picture. A given function, since it only calls yours:
 
@@ -457,7 +457,7 @@ check("heatmap_focal_loss", heatmap_focal_loss)
 # %%
 p = torch.linspace(0.005, 0.995, 199)
 fig, axes = plt.subplots(1, 2, figsize=(9.6, 3.3), layout="constrained")
-looks = ((1.0, draw.TRUTH, "-"), (0.0, draw.PREDICTION, "-"), (0.135, draw.ANCHOR, "--"), (0.5, draw.ENCLOSING, "-."), (0.8, draw.IGNORED, ":"))
+looks = ((1.0, draw.TRUTH, "-"), (0.0, draw.PREDICTION, "-"), (0.135, draw.ANCHOR, "--"), (0.5, draw.ENCLOSING, "-."))
 for y, colour, style in looks:
     loss = plain(heatmap_focal_loss(p.logit(), torch.full_like(p, y)))
     axes[0].plot(p, loss, style, color=colour, lw=2, label=f"y = {y:g}")
@@ -898,7 +898,7 @@ for ax, (word, (boxes, labels)) in zip(axes, scenes.items()):
     draw.draw_boxes(None, found, colors=draw.PREDICTION, ax=ax, linewidth=1.5)
     good = (box_iou(boxes, found).amax(dim=1) > 0.9) if len(found) else torch.zeros(2)
     ax.set(xticks=[], yticks=[])
-    ax.set_title(f"{word}:\n{len(found)} peaks, {int(good.sum())} of 2 objects found", fontsize=10)
+    ax.set_title(f"{word}:\n{len(found)} peak{'s' if len(found) != 1 else ''}, {int(good.sum())} of 2 objects found", fontsize=10)
 draw.show(
     fig,
     "Two objects (blue), and what is read from perfect maps (orange-red). Two classes make two peaks, but they share one size. One class makes a single peak.",
