@@ -27,8 +27,15 @@ def _reference(
     most: int = 100,
     score_threshold: float = 0.1,
 ) -> Triple:
-    limits = {"max_detections": most, "score_threshold": score_threshold}
-    found = ref.decode(heatmap, size, offset, stride, image_size, **limits)
+    found = ref.decode(
+        heatmap,
+        size,
+        offset,
+        stride,
+        image_size,
+        max_detections=most,
+        score_threshold=score_threshold,
+    )
     return found["boxes"], found["scores"], found["labels"]
 
 

@@ -16,6 +16,7 @@ from course_lib.models import centernet as ref
 Told = Sequence[Sequence[Tensor]]  # of each image: heatmap, places, sizes, offsets
 Read = Callable[[Tensor, int, Tensor], Tensor]  # maps [B, 2, H, W], an image, places: to [M, 2]
 Away = Callable[[Tensor, Tensor], Tensor]
+Count = Callable[[Told, int], float | Tensor]  # what is divided by, of targets and B
 
 
 def _reference(
@@ -51,9 +52,9 @@ def _objects(targets: Told, B: int) -> float:
 def _loss(
     read: Read = _read,
     away: Away = _distance,
-    count: Callable[[Told, int], float] = _objects,
-    count_heat: Callable[[Told, int], float] | None = None,
-    count_rest: Callable[[Told, int], float] | None = None,
+    count: Count = _objects,
+    count_heat: Count | None = None,
+    count_rest: Count | None = None,
     focal: Callable[[Tensor, Tensor], Tensor] = lambda x, y: ref.heatmap_focal_loss(x, y).sum(),
     weights: Callable[[float, float], tuple[float, float]] = lambda size, offset: (size, offset),
     maps: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = lambda size, offset: (size, offset),
