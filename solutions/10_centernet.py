@@ -21,7 +21,7 @@
 #
 # - say why a detector of points needs neither anchors nor NMS;
 # - paint the heatmap that it should answer with, and say how wide a Gaussian may be;
-# - find the slip in a formula that hundreds of programs have copied, and see what it does;
+# - find the slip in a formula that many programs have copied, and see what it does;
 # - say what is lost when a centre is rounded to a place of the map, and repair it;
 # - write the loss with its weights λ, and read boxes off peaks;
 # - train it, look inside it, and break it: no offset, NMS added, two objects with one centre.
@@ -220,7 +220,7 @@ check("gaussian_radius", gaussian_radius)
 # %% [markdown]
 # ### A slip with a history
 #
-# CornerNet's program divides all three by 2, where the formula has $2a$. (It also takes the larger root in the first two equations. Those come out so large that only the third one matters.) CenterNet's authors copied it, and hundreds of programs copied theirs. `published_radius` computes it. A box of 64 × 64 and $o = 0.7$, with your radius above and the published one below:
+# CornerNet's program divides all three by 2, where the formula has $2a$. (It also takes the larger root in the first two equations. Those come out so large that only the third one matters.) CenterNet's authors took it over, and many programs took it from theirs. `published_radius` computes it. A box of 64 × 64 and $o = 0.7$, with your radius above and the published one below:
 
 # %%
 box = torch.tensor([[32.0, 32, 96, 96]])
@@ -669,7 +669,7 @@ draw.show(
 # %% [markdown]
 # ## Watch it learn
 #
-# All parts are there. What is missing is a network with one fine map whose every place has seen the whole object. CenterNet's largest uses an **hourglass** (Newell et al., 2016): down to a coarse map, up again, and at each size a way straight across. It is lesson 08's pyramid, of which only the finest map is used. The hourglass below is the library's, a small one, with fresh weights; **every step around it is one of your functions.**
+# All parts are there. What is missing is a network with one fine map whose every place has seen the whole object. CenterNet's largest uses an **hourglass** (Newell et al., 2016): down to a coarse map, up again, and at each size a way straight across. It is lesson 08's pyramid, of which only the finest map is used. The hourglass below is the library's, a small one, with fresh weights; **every step around it is one of your functions.** 500 steps, about a minute on two cores.
 
 
 # %%
@@ -934,7 +934,7 @@ draw.show(
 #
 # ### The published radius
 #
-# The same training, the same fresh weights, with the radius as the programs have it. Predict: better, worse, or the same?
+# The same training once more, about a minute, from the same fresh weights, with the radius as the programs have it. Predict: better, worse, or the same?
 
 # %%
 slipped, _ = trained("published")
@@ -967,7 +967,7 @@ for name, result in aps.items():
 #
 # Think of what the hill does. It is no target that the network should reach: only $y = 1$ is a *yes*. It says where a *no* is not insisted on. With the right radius and $o = 0.7$ our small objects have no hill to speak of, and the network is scolded for being one place off. With the published one it may be unsure for a while, and the peak is still read at the highest place.
 #
-# So the formula was wrong, and the number that came out of it was a useful one. You get about the same width from the right formula with $o = 0.2$ (try `gaussian_radius(64, 64, 0.2055)`). That is how such a slip lives on for years: nothing fails, and nobody looks. You will meet it in nearly every program that paints heatmaps.
+# So the formula was wrong, and the number that came out of it was a useful one. You get about the same width from the right formula with $o = 0.2$ (try `gaussian_radius(64, 64, 0.2055)`). That is how such a slip lives on for years: nothing fails, and nobody looks. You will meet it in many a program that paints heatmaps.
 #
 # ## Use it
 #
@@ -1004,7 +1004,7 @@ print(f"320 × 320 pixels to boxes, on {device}: {seconds:.3f} s")
 #
 # `course_lib.models.centernet` has all that you built, and `python -m course_lib.train centernet --seconds 60` trains the library's small one.
 #
-# **Compare it honestly with lesson 08.** When these lessons were written, the RetinaNet there had an AP of 0.53 after 500 steps and an AP50 of 0.89. Yours has about 0.65 and 0.92 after as many. That is no fair race: a step takes half as long again here, and this network is larger. Given the same minute, the library's RetinaNet gets about 0.68 and 0.98, and is ahead again. What you can say is that both ways work, and that none of the two needs what the other has.
+# **Compare it honestly with lesson 08.** When these lessons were written, the RetinaNet there had an AP of 0.53 after 500 steps and an AP50 of 0.89. Yours has about 0.65 and 0.92 after as many. That is no fair race: a step takes half as long again here, and this network is larger. Given the same minute, the library's RetinaNet gets about 0.68 and 0.98, and is ahead again. What you can say is that both ways work, and that neither needs what the other has.
 #
 # What RetinaNet needs and CenterNet does not: anchors and their sizes, matching by IoU with two thresholds, levels, NMS. What CenterNet needs: a fine map, which is the costly part of its network; and trust in one place for each object. If that one place is wrong, there is no second opinion, while RetinaNet has several anchors for every object.
 #

@@ -315,8 +315,8 @@ CENTERNET_LOSS = Exercise(
         ),
         Mistake(
             "added",
-            "This is the sum of the three terms. Return all three, `return heatmap, size, offset`; "
-            "fit adds them, and draws each as a curve.",
+            "This is the sum of the three terms. Return all three by themselves, heatmap, size and "
+            "offset; fit adds them, and draws each as a curve.",
             _loss(answer=lambda terms: terms[0] + terms[1] + terms[2]),
         ),
         Mistake(
