@@ -1,0 +1,205 @@
+"""Exercise 1: gaussian_radius."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from autograde.spec import Case, Draw, Exercise, Mistake
+from course_lib.models import centernet as ref
+
+Equation = tuple[float, float, float]
+Radius = Callable[..., float]
+
+
+def _reference(height: float, width: float, min_overlap: float = 0.7) -> float:
+    return ref.gaussian_radius(height, width, min_overlap)
+
+
+def _published(height: float, width: float, min_overlap: float = 0.7) -> float:
+    return ref.gaussian_radius(height, width, min_overlap, published=True)
+
+
+def _equations(h: float, w: float, o: float) -> tuple[Equation, Equation, Equation]:
+    """a, b, c for corners that move the same way, inwards, outwards."""
+    return (
+        (1.0, -(h + w), h * w * (1 - o) / (1 + o)),
+        (4.0, -2 * (h + w), (1 - o) * h * w),
+        (4 * o, 2 * o * (h + w), (o - 1) * h * w),
+    )
+
+
+def _radius(
+    divide: Callable[[float], float] = lambda a: 2 * a,
+    signs: Sequence[int] = (-1, -1, 1),
+    inside: float = -4,
+    choose: Callable[[Sequence[float]], float] = min,
+    which: Sequence[int] = (0, 1, 2),
+    overlap: Callable[[float], float] = lambda o: o,
+) -> Radius:
+    """The exercise with one step replaced.
+
+    divide: what the root is divided by. inside: of b² − 4ac. which: the equations that count.
+    """
+
+    def wrong(height: float, width: float, min_overlap: float = 0.7) -> float:
+        radii = []
+        equations = _equations(height, width, overlap(min_overlap))
+        for (a, b, c), sign in zip(equations, signs, strict=True):
+            root = math.sqrt(max(b * b + inside * a * c, 0.0))
+            radii.append((-b + sign * root) / divide(a))
+        return choose([radii[k] for k in which])
+
+    return wrong
+
+
+def _twice(height: float, width: float, min_overlap: float = 0.7) -> float:
+    return 2 * _reference(height, width, min_overlap)
+
+
+def _of_a_square(side: Callable[[float, float], float]) -> Radius:
+    """Inwards, as if the box were a square."""
+
+    def wrong(height: float, width: float, min_overlap: float = 0.7) -> float:
+        return side(height, width) * (1 - math.sqrt(min_overlap)) / 2
+
+    return wrong
+
+
+def _linear(height: float, width: float, min_overlap: float = 0.7) -> float:
+    return min(height, width) * (1 - min_overlap) / 2
+
+
+def _whole(height: float, width: float, min_overlap: float = 0.7) -> float:
+    return int(_reference(height, width, min_overlap))
+
+
+def _plus_four(height: float, width: float, min_overlap: float = 0.7) -> float:
+    return _radius(inside=4)(height, width, min_overlap)
+
+
+def _case(
+    probes: str, height: Sequence[int], width: Sequence[int], *overlap: float, **about: Any
+) -> Case:
+    """A box with sides in these ranges. A width of () takes the height."""
+
+    def make(d: Draw) -> tuple[Any, ...]:
+        h = d.integer(*height)
+        w = d.integer(*width) if width else h
+        return float(h), float(w), *overlap
+
+    return Case(probes, make, **about)
+
+
+def _fractions(d: Draw) -> tuple[Any, ...]:
+    return d.integer(5, 20) + 0.25, d.integer(30, 50) + 0.75, 0.7
+
+
+GAUSSIAN_RADIUS = Exercise(
+    name="gaussian_radius",
+    points=3,
+    reference=_reference,
+    names=("height", "width", "min_overlap"),
+    cases=(
+        _case("a square box, 0.7 by default", (40, 90), (), core=True),
+        _case("a box wider than high", (16, 30), (60, 99), 0.7, core=True),
+        _case("an overlap of 0.5", (60, 99), (25, 40), 0.5, core=True),
+        _case("a box much higher than wide", (90, 120), (6, 12), 0.7),
+        _case("an overlap of 0.9", (30, 80), (30, 80), 0.9),
+        _case("a small overlap, 0.1", (30, 60), (), 0.1),
+        Case("sides that are no whole numbers", _fractions),
+        _case("a box without height", (0, 0), (20, 60), 0.7),
+    ),
+    mistakes=(
+        Mistake(
+            "published",
+            "This is the radius of the published programs: divided by 2 where the formula has 2a, "
+            "and the larger root taken twice. Boxes moved so far overlap far too little.",
+            _published,
+        ),
+        Mistake(
+            "divided_by_2",
+            "Each root was divided by 2. The quadratic formula divides by 2a, and a is 1 in the "
+            "first equation only.",
+            _radius(divide=lambda a: 2.0),
+        ),
+        Mistake(
+            "larger_root",
+            "The larger root was taken in all three equations. In the first two the IoU falls to "
+            "the limit at the smaller root; the larger one would turn the box inside out.",
+            _radius(signs=(1, 1, 1)),
+        ),
+        Mistake(
+            "plus_four_a_c",
+            "Under the root stands b² + 4ac. It is b² − 4ac.",
+            _plus_four,
+        ),
+        Mistake(
+            "largest",
+            "This is the largest of the three radii, that of corners which both move outwards. All "
+            "three moves must be harmless: take the smallest.",
+            _radius(choose=max),
+        ),
+        Mistake(
+            "mean",
+            "This is the mean of the three radii. All three moves must be harmless: take the "
+            "smallest.",
+            _radius(choose=lambda radii: sum(radii) / 3),
+        ),
+        Mistake(
+            "same_way_only",
+            "This is the radius of corners that move the same way. Two corners that both move "
+            "inwards spoil the IoU sooner: take the smallest of the three.",
+            _radius(which=(0,)),
+        ),
+        Mistake(
+            "twice",
+            "The radius is twice as large as it should. Is there 2a below the fraction? And both "
+            "corners move by r, so that a side becomes 2r shorter.",
+            _twice,
+        ),
+        Mistake(
+            "overlap_dropped",
+            "0.7 is the overlap whatever `min_overlap` says.",
+            _radius(overlap=lambda o: 0.7),
+        ),
+        Mistake(
+            "square_of_one_area",
+            "The box was taken for a square of the same area. Height and width stand in the "
+            "equations by themselves: h + w and h · w.",
+            _of_a_square(lambda h, w: math.sqrt(h * w)),
+        ),
+        Mistake(
+            "shorter_side",
+            "Only the shorter side was used. A long box bears more than a square of its shorter "
+            "side: both sides stand in the equations.",
+            _of_a_square(min),
+        ),
+        Mistake(
+            "mean_side",
+            "The box was taken for a square with the mean of its sides. Height and width stand in "
+            "the equations by themselves: h + w and h · w.",
+            _of_a_square(lambda h, w: (h + w) / 2),
+        ),
+        Mistake(
+            "linear",
+            "The overlap was taken as a share of a side. It is a share of the area, in which both "
+            "sides shrink at once: solve the quadratic equations.",
+            _linear,
+        ),
+        Mistake(
+            "whole",
+            "The radius was cut to a whole number. That comes later, when it is drawn; here the "
+            "exact one is asked for.",
+            _whole,
+        ),
+    ),
+    hints=(
+        "Write the three rows of the table as `(a, b, c, sign)` into a list, with "
+        "`h, w, o = height, width, min_overlap`.",
+        "For each row `(-b + sign * math.sqrt(b * b - 4 * a * c)) / (2 * a)`. The brackets around "
+        "2 * a matter: `/ 2 * a` divides by 2 and multiplies with a.",
+        "Collect the three in a list `radii` and `return min(radii)`.",
+    ),
+)
