@@ -78,6 +78,21 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def lesson_table(results: dict[str, Any]) -> str:
+    """The short table at the end of lesson 10, as comments of its source."""
+    lines = ["# | | lesson | AP | lowest to highest | AP50 | small | medium | weights | images/s |"]
+    lines.append("# |---|---|---|---|---|---|---|---|---|")
+    for name, entry in results["detectors"].items():
+        aps = [run["AP"] for run in entry["runs"].values()]
+        numbers = [f"{_median(entry, key):.2f}" for key in ("AP50", "APs", "APm")]
+        lines.append(
+            f"# | {TITLES[name]} | {LESSONS[name]} | **{statistics.median(aps):.2f}** "
+            f"| {min(aps):.2f} to {max(aps):.2f} | {' | '.join(numbers)} "
+            f"| {entry['params'] / 1e6:.1f} M | {_median(entry, 'detections_per_second'):.0f} |"
+        )
+    return "\n".join(lines)
+
+
 def _median(entry: dict[str, Any], key: str) -> float:
     return statistics.median(run[key] for run in entry["runs"].values())
 

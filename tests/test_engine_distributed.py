@@ -49,7 +49,7 @@ def fcos_without() -> FCOS:
 
 def centernet_without() -> CenterNet:
     torch.manual_seed(0)
-    return CenterNet(HourglassNetwork((16, 24), norm="group"), 4)
+    return CenterNet(HourglassNetwork((24, 32), norm="group"), 4)
 
 
 MODELS = {

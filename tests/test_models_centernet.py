@@ -267,7 +267,7 @@ def test_nothing_and_empty_boxes_are_no_detections() -> None:
 
 def small(**options: Any) -> CenterNet:
     torch.manual_seed(0)
-    return centernet(K, channels=(16, 16, 24, 24), **options)
+    return centernet(K, channels=(24, 24, 32, 32), **options)
 
 
 def targets() -> list[dict[str, Tensor]]:

@@ -22,6 +22,11 @@ def test_the_page_is_the_one_that_its_results_make() -> None:
     assert scoreboard.PICTURE.stat().st_size > 10_000
 
 
+def test_lesson_10_ends_in_the_same_numbers() -> None:
+    lesson = scoreboard.PROJECT / "solutions" / "10_centernet.py"
+    assert scoreboard.lesson_table(RESULTS) in lesson.read_text(encoding="utf-8")
+
+
 def test_every_detector_is_there_with_three_seeds_or_more() -> None:
     assert tuple(RESULTS["detectors"]) == DETECTORS
     for entry in RESULTS["detectors"].values():
