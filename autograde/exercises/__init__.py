@@ -11,6 +11,7 @@ from autograde.exercises import (
     lesson_06_focal_loss,
     lesson_07_yolo_loss,
     lesson_08_retinanet,
+    lesson_09_fcos,
 )
 from autograde.spec import Exercise, Lesson
 
@@ -25,6 +26,7 @@ LESSONS: dict[str, Lesson] = {
         lesson_06_focal_loss,
         lesson_07_yolo_loss,
         lesson_08_retinanet,
+        lesson_09_fcos,
     )
 }
 PAGES = ("explorers",)  # notebooks beside the lessons: nothing to solve, nothing graded
