@@ -24,6 +24,11 @@ def _of(change: Callable[..., tuple[Tensor, ...]]) -> Callable[[Tensor, Tensor],
     return lambda locations, boxes: torch.stack(change(*_parts(locations, boxes)), dim=-1)
 
 
+def _centre_and_size(locations: Tensor, boxes: Tensor) -> Tensor:
+    first, last = box_sides(locations, boxes).chunk(2, dim=-1)
+    return torch.cat([(last - first) / 2, first + last], -1)
+
+
 def _xywh(locations: Tensor, boxes: Tensor) -> Tensor:
     return box_sides(locations, torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], 1))
 
