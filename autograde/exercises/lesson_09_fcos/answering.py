@@ -115,10 +115,10 @@ def _at_the_ends(d: Draw) -> tuple[Any, ...]:
 
 
 def _long_and_thin(d: Draw) -> tuple[Any, ...]:
-    """A row of locations in a box that is nine times as long as high; its size is in the range."""
+    """A row of locations in a box that is nine times as long as high, and a row below it."""
     x, y = corner(d)
     box = torch.tensor([square(x, y, 72, 8)]).float()
-    return level(x + 1.25, y + 3.25, 1, 9, 8, (0, 40)), box
+    return level(x + 1.25, y + 3.25, 2, 9, 8, (0, 40 + 4 * d.integer(0, 2))), box
 
 
 def _no_boxes(d: Draw) -> tuple[Any, ...]:
@@ -162,10 +162,10 @@ MAY_ANSWER = Exercise(
             _may(inside=lambda sides: torch.ones_like(sides[..., 0], dtype=torch.bool)),
         ),
         Mistake(
-            "any_side",
-            "One distance above 0 is enough here. A location is inside if all four are: `all`, not "
-            "`any`.",
-            _may(inside=lambda sides: (sides > 0).any(-1)),
+            "across_only",
+            "Only l and r were asked whether a location lies in the box: one above or below it was "
+            "taken for inside. All four must be above 0.",
+            _may(inside=lambda sides: (sides[..., [0, 2]] > 0).all(-1)),
         ),
         Mistake(
             "side_is_inside",

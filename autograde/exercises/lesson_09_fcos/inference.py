@@ -159,7 +159,7 @@ def _centre_and_size(locations: Tensor, sides: Tensor) -> Tensor:
 
 def _case(probes: str, counts: Sequence[int], *options: float, **about: Any) -> Case:
     def make(d: Draw) -> tuple[Any, ...]:
-        return *levels(d, *counts), size_of(500, 700), *options
+        return *levels(d, *counts), size_of(500, 900), *options
 
     return Case(probes, make, **about)
 
@@ -168,15 +168,7 @@ def _against_each_other(d: Draw) -> tuple[Any, ...]:
     """The surer of a class, the further from the middle: the centre-ness decides who goes on."""
     logits, sides, _, locations = levels(d, 6, 6)
     central = [0.25 - 1.5 * rows.amax(1) for rows in logits]
-    return logits, sides, central, locations, size_of(500, 700), 0.05, 2
-
-
-def _sure_but_at_the_edge(d: Draw) -> tuple[Any, ...]:
-    """Two sure locations, of which one has a centre-ness near 0; and two that are not sure."""
-    _, sides, _, locations = levels(d, 4)
-    logits = torch.tensor([[2.5], [3.0], [0.5], [-1.0]]) + signed(d, 4, 1, most=2) / 4
-    central = torch.tensor([1.0, -9.0, 0.5, 2.0]) + signed(d, 4, most=2) / 4
-    return [logits], sides, [central], locations, size_of(500, 700)
+    return logits, sides, central, locations, size_of(500, 900), 0.05, 2
 
 
 def _told(d: Draw, boxes: Sequence[Sequence[float]]) -> tuple[Tensor, Tensor]:
@@ -185,6 +177,15 @@ def _told(d: Draw, boxes: Sequence[Sequence[float]]) -> tuple[Tensor, Tensor]:
     share = d.numbers(len(boxes), 2, low=4, high=12) / 16
     points = table[:, :2] + share * (table[:, 2:] - table[:, :2])
     return points, torch.cat([points - table[:, :2], table[:, 2:] - points], 1)
+
+
+def _sure_but_at_the_edge(d: Draw) -> tuple[Any, ...]:
+    """Two locations of one object, the surer one at its edge; and one with a centre-ness near 0."""
+    corners = [(60, 50, 40, 40), (61, 50, 38, 40), (200, 80, 44, 36), (320, 60, 30, 50)]
+    points, sides = _told(d, [square(*corner) for corner in corners])
+    logits = torch.tensor([[0.5], [1.5], [3.0], [-1.0]]) + signed(d, 4, 1, most=1) / 4
+    central = torch.tensor([1.5, -1.5, -9.0, 2.0]) + signed(d, 4, most=1) / 4
+    return [logits], [sides], [central], [points], size_of(500, 900)
 
 
 def _heap(d: Draw) -> tuple[Any, ...]:
@@ -219,7 +220,7 @@ def _over_the_border(d: Draw) -> tuple[Any, ...]:
 
 def _nothing(d: Draw) -> tuple[Any, ...]:
     logits, sides, central, locations = levels(d, 3, 2)
-    return [rows - 9 for rows in logits], sides, central, locations, size_of(500, 700)
+    return [rows - 9 for rows in logits], sides, central, locations, size_of(500, 900)
 
 
 DECODE_LOCATIONS = Exercise(
