@@ -113,8 +113,8 @@ GRID_LOCATIONS = Exercise(
         ),
         Mistake(
             "both_repeated",
-            "x and y run through their values together, so that the locations go down slantwise. In "
-            "one row y stays what it is: `repeat_interleave` for y.",
+            "x and y run through their values together, so that the locations go down slantwise. "
+            "In one row y stays what it is: `repeat_interleave` for y.",
             _grid(spread_y=lambda y, columns: y.repeat(columns)),
         ),
         Mistake(
