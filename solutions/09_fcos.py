@@ -1014,7 +1014,7 @@ small_and_medium(
 )
 
 # %% [markdown]
-# One training each, so a difference of a few points may be chance. Whole boxes cost most where objects are small: their edges are all they have. And do not be surprised if P3 alone, with the middles, comes out as good as the pyramid. It has three times as many locations as P5's and P4's objects would have otherwise, so large objects learn faster; and the pyramid's way down leads into P3 what the coarse maps know. Small objects pay for it. Our objects are 16 to 64 pixels long, though. On photographs they are 10 to 800, and no single map fits them all.
+# One training each, so a difference of a few points may be chance. Whole boxes cost most where objects are small: their edges are all they have. And do not be surprised if P3 alone, with the middles, comes out as good as the pyramid. There an object has more than twice as many locations (you counted them), so there is more to learn from; and the pyramid's way down leads into P3 what the coarse maps know. Small objects pay for it. Our objects are 16 to 64 pixels long, though. On photographs they are 10 to 800, and no single map fits them all.
 #
 # ## Use it
 #

@@ -102,14 +102,19 @@ def _on_a_side(d: Draw) -> tuple[Any, ...]:
 def _at_the_radius(d: Draw) -> tuple[Any, ...]:
     """Just 12 pixels from the centre, in x and in y, and a little less."""
     x, y = corner(d)
-    points = [[x + 44, y + 32], [x + 43.5, y + 32], [x + 30, y + 20], [x + 30, y + 20.5]]
+    points: list[list[float]] = [
+        [x + 44, y + 32],
+        [x + 43.5, y + 32],
+        [x + 30, y + 20],
+        [x + 30, y + 20.5],
+    ]
     return places(points), torch.tensor([square(x, y, 64, 64)]).float()
 
 
 def _at_the_ends(d: Draw) -> tuple[Any, ...]:
     """The longest distance is 24, and the range begins there, ends there, or just misses it."""
     x, y = corner(d)
-    reach = [[24, 64], [0, 24], [24.25, 64], [0, 23.75]]
+    reach: list[list[float]] = [[24, 64], [0, 24], [24.25, 64], [0, 23.75]]
     points = [[x + 24, y + 13]] * 4
     return places(points, 8, reach), torch.tensor([square(x, y, 40, 26)]).float()
 

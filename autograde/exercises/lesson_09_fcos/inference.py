@@ -106,8 +106,8 @@ def _all_together(
     logits: Maps, sides: Maps, central: Maps, locations: Maps, size: Size, *args: float
 ) -> Triple:
     """The limit on candidates for all levels together."""
-    joined = [[torch.cat(part)] for part in (logits, sides, central, locations)]
-    return _reference(*joined, size, *args)
+    rows, said, centres, points = ([torch.cat(x)] for x in (logits, sides, central, locations))
+    return _reference(rows, said, centres, points, size, *args)
 
 
 def _cut_first(
