@@ -385,7 +385,7 @@ draw.show(
 # | (10, 20, 50, 40) | 2 | 18, 8, 22, 12 | 40 · 20 = 800 |
 # | (20, 18, 40, 42) | 0 | 8, 10, 12, 14 | 20 · 24 = **480** |
 #
-# It says class 0 and (8, 10, 12, 14). Its neighbour (36, 28) is out of range for the first box, and (100, 28) is in no box: −1 and (0, 0, 0, 0).
+# It says class 0 and (8, 10, 12, 14). Its neighbour (36, 28) is out of range for the first box and answers for the second as well: 0 and (16, 10, 4, 14). And (100, 28) is in no box: −1 and (0, 0, 0, 0).
 
 
 # %% solve="location_targets"
