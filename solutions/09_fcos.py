@@ -644,7 +644,7 @@ for ax, (noise, central) in zip(axes, ((0, True), (0.15, False), (0.15, True))):
     ax.set_title(f"{word}:\nAP {AP:.2f} on 60 pictures", fontsize=10)
 draw.show(
     fig,
-    "Targets read back: the best four detections (orange-red) over the truth (blue). Left: exactly the targets. Middle and right: the same errors, judged without and with centre-ness.",
+    "Targets read back: the best four detections (orange-red) over the truth (blue). Left: exactly the targets. Middle and right: the same errors, judged without and with centre-ness. A single picture may go either way; the AP tells.",
     "The picture three times; on the left both kinds of boxes coincide, in the middle and on the right they differ.",
 )
 
