@@ -11,6 +11,7 @@ from autograde.exercises import (
     lesson_06_focal_loss,
     lesson_07_yolo_loss,
     lesson_08_retinanet,
+    lesson_09_fcos,
     lesson_10_centernet,
 )
 from autograde.spec import Exercise, Lesson
@@ -26,6 +27,7 @@ LESSONS: dict[str, Lesson] = {
         lesson_06_focal_loss,
         lesson_07_yolo_loss,
         lesson_08_retinanet,
+        lesson_09_fcos,
         lesson_10_centernet,
     )
 }
