@@ -740,7 +740,7 @@ draw.show(
 )
 
 # %% [markdown]
-# **Do they specialise?** Yes, but it is a tendency and no border: the colours mix, and the means lie apart. In three trainings from different starts, one predictor had objects of 24 to 26 pixels on average, the other of 38. Which of the two it is, is chance.
+# **Do they specialise?** Yes, but it is a tendency and no border: the colours mix, and the means lie apart. How far apart changes from training to training: about 8 pixels in some of ours, 12 to 14 in others. Which of the two gets the small ones is chance.
 #
 # **Does the confidence know the IoU?** In part. It is higher where the box is better, but nearly all points lie **below** the diagonal: at an IoU of 0.85 it is about 0.5. That is no lack of training. The confidence is told the IoU only in those steps in which its predictor answers, and 0 in the others. The network cannot know which of the two it will be, so it learns the IoU *times the chance of being the one*.
 
@@ -884,8 +884,8 @@ axes[0].invert_yaxis()
 draw.show(
     fig,
     "Each after 250 steps, on 200 unseen pictures: the answering box of every object in the grid.",
-    "Four groups of four bars. With a small λ_coord all boxes are worse, without roots the small ones a "
-    "little; with a large λ_noobj the confidence is far lower, without roots higher.",
+    "Four groups of four bars. With a small λ_coord all boxes are worse, without roots a little less so; "
+    "with a large λ_noobj the confidence is far lower, without roots higher.",
 )
 
 # %% [markdown]
@@ -893,7 +893,7 @@ draw.show(
 #
 # - **λ_coord = 1**: all boxes are worse. The four numbers of a box have less say.
 # - **λ_noobj = 5**: the confidence falls far down, silence pays. The boxes suffer, too: small ones from 0.70 to 0.66.
-# - **no roots**: the small boxes lose, from 0.70 to 0.67, the large ones do not (±0.01). That is the direction that the roots promise, but it is **weak**: from other starts the small ones lost 0.02 and 0.05. λ_noobj = 5 hurts them as much. And the confidence *rises*, from 0.39 to 0.54, which the roots do not promise at all: a change in one term moves the others, since all share one network.
+# - **no roots**: the small boxes lose, from 0.70 to 0.67. But here the large ones lose as much, from 0.81 to 0.78, and λ_noobj = 5 hurts the small ones no less. From two other starts the small ones lost 0.02 and 0.05, while the large ones stayed within 0.01. So the roots help the small ones, as promised, but **weakly**. And the confidence *rises*, from 0.39 to 0.54, which the roots do not promise at all: a change in one term moves the others, since all share one network.
 #
 # One training is one sample. Before you believe a difference of 0.03, train again from other starts.
 
