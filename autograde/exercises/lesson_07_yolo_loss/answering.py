@@ -74,6 +74,25 @@ def _size_counts(d: Draw) -> Cells:
     return _two_cells([speck, narrow], [narrow, speck], truth)
 
 
+def _as_far(d: Draw) -> Cells:
+    """No overlap, the same error to the left and right, or above and below: a tie."""
+    x, by = float(d.integer(60, 70)), 40.0 + d.integer(0, 9)
+    truth = torch.tensor([x, x, x + 16, x + 16])
+    across, down = torch.tensor([by, 0.0, by, 0.0]), torch.tensor([0.0, by, 0.0, by])
+    first = torch.stack([truth + 70, truth + across, truth - across])
+    second = torch.stack([truth - down, truth + down, truth + 70])
+    return torch.stack([first, second]), truth.repeat(2, 1)
+
+
+def _alike(d: Draw) -> Cells:
+    """No overlap; centres equally far, the second box is the one of the truth's size."""
+    x, by = float(d.integer(60, 70)), 40.0 + d.integer(0, 9)
+    truth = torch.tensor([x, x, x + 20, x + 20])
+    beside = torch.tensor([by, 0.0, by, 0.0])
+    small = truth - beside + torch.tensor([6.0, 6.0, -6.0, -6.0])
+    return torch.stack([small, truth + beside])[None], truth[None]
+
+
 def _squares_count(d: Draw) -> Cells:
     """No overlap; 31 to the side and 31 down is closer than 46 up, though 62 is more than 46."""
     x = float(d.integer(60, 70))
@@ -102,6 +121,18 @@ def _hardly(d: Draw) -> Cells:
     beside = truth + torch.tensor([17.0, 0.0, 17.0, 0.0])
     huge = torch.tensor([x - 50, x - 50, x + 4.0, x + 4.0])
     return _two_cells([beside, huge], [huge, beside], truth)
+
+
+def _closer_but_worse(d: Draw) -> Cells:
+    """Both overlap: a shifted box of the right size is closer, a larger one around it fits better.
+
+    IoU 0.54 and 0.64; mean squared errors 36 and 50.
+    """
+    x = 60.0 + d.integer(0, 9)
+    truth = torch.tensor([x, x, x + 40, x + 40])
+    shifted = truth + torch.tensor([12.0, 0.0, 12.0, 0.0])
+    around = truth + torch.tensor([-5.0, -5.0, 5.0, 5.0])
+    return _two_cells([shifted, around], [around, shifted], truth)
 
 
 def _start(d: Draw) -> Cells:
@@ -174,6 +205,19 @@ def _steps(boxes: Tensor, truths: Tensor) -> Tensor:
 def _sizes(boxes: Tensor, truths: Tensor) -> Tensor:
     off = box_convert(boxes, "xyxy", "cxcywh") - box_convert(truths, "xyxy", "cxcywh")[:, None]
     return off[..., 2:].square().mean(-1)
+
+
+def _rooted(boxes: Tensor, truths: Tensor) -> Tensor:
+    said = box_convert(boxes, "xyxy", "cxcywh")
+    true = box_convert(truths, "xyxy", "cxcywh")[:, None]
+    roots = said[..., 2:].sqrt() - true[..., 2:].sqrt()
+    return torch.cat([said[..., :2] - true[..., :2], roots], dim=-1).square().mean(-1)
+
+
+def _at_least_one(boxes: Tensor, truths: Tensor) -> Answer:
+    """Collected in lists and stacked."""
+    best, iou = choose()(boxes, truths)
+    return torch.stack(list(best)), torch.stack(list(iou))
 
 
 def _nothing(boxes: Tensor, truths: Tensor) -> Tensor:
@@ -257,7 +301,10 @@ RESPONSIBLE = Exercise(
         Case("no overlap: the size counts, too", _size_counts),
         Case("no overlap: centre and size, not corners", _corners_mislead),
         Case("no overlap: errors are squared", _squares_count),
+        Case("no overlap, centres equally far: the one of a like size", _alike),
+        Case("no overlap, equally far: the first one", _as_far),
         Case("a little overlap beats none", _hardly),
+        Case("both overlap: IoU decides, not the distance", _closer_but_worse),
         Case("boxes without a size, as at the start", _start),
         Case("cells with and without overlap", _mix),
         Case("one box a cell", lambda d: _cells(d, 3, 1)),
@@ -300,6 +347,31 @@ RESPONSIBLE = Exercise(
             "Where no box overlaps, the one with the nearest centre was taken. Centre and size "
             "count: four squared errors.",
             choose(otherwise=_centres),
+        ),
+        Mistake(
+            "by_the_roots",
+            "Where no box overlaps, √w and √h were compared. Centre x, centre y, width and height "
+            "are, as they are: the roots come only in the loss.",
+            choose(otherwise=_rooted),
+        ),
+        Mistake(
+            "last_of_equal_distances",
+            "Where no box overlaps, of two that are equally far the later one was taken. Take the "
+            "first.",
+            choose(
+                pick=lambda score: torch.where(score.amax(1) > 0, score.argmax(1), _last(score))
+            ),
+        ),
+        Mistake(
+            "swapped",
+            "The two are swapped: first the number of the predictor, then its IoU.",
+            lambda boxes, truths: choose()(boxes, truths)[::-1],
+        ),
+        Mistake(
+            "no_cells",
+            "Without any cell your function stops with an error. Then both answers are empty: "
+            "`torch.stack` needs at least one, `torch.tensor([])` does not.",
+            _at_least_one,
         ),
         Mistake(
             "by_the_size",

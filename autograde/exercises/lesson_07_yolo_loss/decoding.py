@@ -266,6 +266,17 @@ DECODE_GRID = Exercise(
             "Centres outside of their cells were moved to its edge. Take x and y as they are.",
             decode(point=lambda x, index, side, S: (index + x.clamp(0, 1)) / S * side),
         ),
+        Mistake(
+            "cut_off_at_0",
+            "Corners below 0 were cut off at 0. Nothing is cut off here.",
+            decode(corners=lambda *parts: as_xyxy(*parts).clamp(min=0)),
+        ),
+        Mistake(
+            "whole_stride",
+            "The cell's side was rounded down to whole pixels, `//`. 128 pixels in 3 cells are "
+            "42.67 each: divide with `/`.",
+            decode(point=lambda x, index, side, S: (index + x) * (side // S)),
+        ),
     ),
     hints=(
         "x = 0.25 in column 2 of S = 4 is (2 + 0.25) / 4 of the image's width. For w the cell does "

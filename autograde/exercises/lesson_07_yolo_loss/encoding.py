@@ -40,6 +40,14 @@ def _crowded(d: Draw, larger_first: bool) -> Scene:
     return both, torch.cat([(labels[:1] + 1) % K, labels]), size, S, K
 
 
+def _crowded_at_the_edge(d: Draw) -> Scene:
+    """Two objects in one cell; the first has its centre at the cell's corner, where x = y = 0."""
+    column, row = d.integer(1, 3), d.integer(1, 3)
+    corner = torch.tensor([[32.0 * column, 32.0 * row]])
+    at = torch.cat([corner, corner + 4.0 * torch.tensor([[d.integer(1, 3), d.integer(4, 7)]])])
+    return around(at, sides(d, 2, [128, 128])), torch.tensor([2, 0]), [128, 128], 4, 3
+
+
 def _on_a_line(d: Draw) -> Scene:
     """Two centres on lines between cells: one across and one down."""
     across, down = d.integer(1, 3) * 32.0, d.integer(1, 3) * 32.0
@@ -113,6 +121,11 @@ def _first(target: Tensor, row: int, column: int, line: Tensor) -> None:
 
 def _last(target: Tensor, row: int, column: int, line: Tensor) -> None:
     target[row, column] = line
+
+
+def _by_place(target: Tensor, row: int, column: int, line: Tensor) -> None:
+    if target[row, column, 0] == 0:
+        target[row, column] = line
 
 
 def _larger(target: Tensor, row: int, column: int, line: Tensor) -> None:
@@ -231,6 +244,8 @@ ENCODE_GRID = Exercise(
         Case("a centre on the right and on the lower border", _on_the_border),
         Case("an object nearly as large as the image", _everything),
         Case("7 x 7 cells on 448 pixels, as in the paper", _paper),
+        Case("5 x 5 cells on 128 pixels: a cell is 25.6 wide", lambda d: scene(d, 3, S=5)),
+        Case("two objects in one cell, the first with x = 0 and y = 0", _crowded_at_the_edge),
         Case("nine classes", _many_classes),
         Case("one cell for the whole image", _one_cell),
         Case("float64 stays float64", _in_double, dtype="exact"),
@@ -324,6 +339,35 @@ ENCODE_GRID = Exercise(
             "Width and height of the image are swapped: `size` is (height, width). x and w are "
             "divided by the width.",
             encode(wide=lambda size: list(size)),
+        ),
+        Mistake(
+            "width_for_both",
+            "The image's width was used for its height, too. y and h are divided by the height: "
+            "`size` is (height, width).",
+            encode(wide=lambda size: [size[1], size[1]]),
+        ),
+        Mistake(
+            "height_for_both",
+            "The image's height was used for its width, too. x and w are divided by the width: "
+            "`size` is (height, width).",
+            encode(wide=lambda size: [size[0], size[0]]),
+        ),
+        Mistake(
+            "whole_stride",
+            "The cell's side was rounded down to whole pixels, `//`. 128 pixels in 5 cells are "
+            "25.6 each: divide with `/`.",
+            encode(position=lambda at, wh, S: at / (wh // S)),
+        ),
+        Mistake(
+            "centre_not_halved",
+            "x1 + x2 is twice the centre. Divide by 2, for y as well.",
+            encode(middle=lambda boxes: boxes[:, :2] + boxes[:, 2:]),
+        ),
+        Mistake(
+            "empty_by_place",
+            "Two objects in one cell: whether it is taken was read from x or y, which may be 0 for "
+            "an object. Ask the fifth number, which is 1 in every taken cell.",
+            encode(write=_by_place),
         ),
         Mistake(
             "corner",

@@ -12,6 +12,7 @@ from autograde.exercises.lesson_07_yolo_loss.inputs import cells, shuffled
 from autograde.exercises.lesson_07_yolo_loss.slips import columns_and_rows
 from autograde.spec import Case, Draw, Exercise, Mistake
 from course_lib.models import yolo as ref
+from course_lib.suppression import batched_nms
 
 Inputs = tuple[Tensor, list[int], int, float]
 Answer = tuple[Tensor, Tensor, Tensor]
@@ -94,6 +95,30 @@ def _below_0(d: Draw) -> Inputs:
     answer, size, A, threshold = _said(d, 1)
     row, column = (answer[..., [4, 9]].amax(2) < 0.5).nonzero()[d.integer(0, 3)].tolist()
     answer[row, column, 4], answer[row, column, 11] = -0.75, -0.875
+    return answer, size, A, threshold
+
+
+def _sure_below_0(d: Draw) -> Inputs:
+    """A predictor whose confidence came out below 0, in a cell that is sure of a class."""
+    answer, size, A, threshold = _said(d, 1)
+    row, column = (answer[..., [4, 9]].amax(2) < 0.5).nonzero()[d.integer(0, 3)].tolist()
+    answer[row, column, 4], answer[row, column, 11] = -0.75, 0.875
+    return answer, size, A, threshold
+
+
+def _class_beyond_1(d: Draw) -> Inputs:
+    """A class of 1.125: its score is above the confidence, and in the order of another."""
+    answer, size, A, threshold = _said(d, 3)
+    for row, column in (answer[..., [4, 9]].amax(2) > 0.5).nonzero().tolist()[:2]:
+        answer[row, column, 10 + int(answer[row, column, 10:].argmax())] = 1.125
+    return answer, size, A, threshold
+
+
+def _twins(d: Draw) -> Inputs:
+    """Both predictors of one cell are sure of nearly the same box."""
+    answer, size, A, threshold = _both_predictors(d)
+    row, column = (answer[..., [4, 9]].amax(2) > 0.5).nonzero()[0].tolist()
+    answer[row, column, 5:9] = answer[row, column, 0:4] + 1 / 64
     return answer, size, A, threshold
 
 
@@ -202,6 +227,11 @@ def _clipped(boxes: Tensor, size: list[int]) -> Tensor:
     return torch.minimum(ref.decode_grid(boxes, (size[0], size[1])).clamp(min=0), wh)
 
 
+def _suppressed(boxes: Tensor, scores: Tensor, labels: Tensor) -> Answer:
+    keep = batched_nms(boxes, scores, labels, 0.5)
+    return boxes[keep], scores[keep], labels[keep]
+
+
 GRID_CANDIDATES = Exercise(
     name="grid_candidates",
     points=2,
@@ -219,7 +249,10 @@ GRID_CANDIDATES = Exercise(
         Case("three predictors a cell, two classes", lambda d: _said(d, 3, A=3, K=2)),
         Case("one predictor a cell", lambda d: _said(d, 2, A=1)),
         Case("confidence and class below 0: no candidate", _below_0),
+        Case("a confidence below 0 and a sure class: no candidate", _sure_below_0),
         Case("a confidence above 1", _beyond_1),
+        Case("a class above 1", _class_beyond_1),
+        Case("two boxes of one class, nearly the same: both are candidates", _twins),
         Case("nothing above the threshold", lambda d: (*_said(d, 2)[:3], 0.97)),
     ),
     mistakes=(
@@ -368,6 +401,42 @@ GRID_CANDIDATES = Exercise(
             "confidence_kept_below_1",
             "A confidence above 1 was cut off. Only below 0 is it limited.",
             read(score=lambda c, p: _product(c.clamp(max=1), p)),
+        ),
+        Mistake(
+            "classes_kept_below_1",
+            "A class above 1 was cut off. Only the confidence is limited, and only below 0.",
+            read(score=lambda c, p: _product(c, p.clamp(max=1))),
+        ),
+        Mistake(
+            "confidence_made_positive",
+            "A confidence below 0 was made positive. It counts as 0: `clamp(min=0)`.",
+            read(score=lambda c, p: _product(c.abs(), p), signs=True),
+        ),
+        Mistake(
+            "suppressed",
+            "Overlapping boxes of a class were removed. NMS comes later: here every score above "
+            "the threshold makes a candidate.",
+            read(give=_suppressed),
+        ),
+        Mistake(
+            "two_swapped",
+            "Scores and labels are swapped. The order is boxes, scores, labels.",
+            read(give=lambda boxes, scores, labels: (boxes, labels, scores)),
+        ),
+        Mistake(
+            "sigmoid_of_the_confidence",
+            "sigmoid was put over the confidence. In the first YOLO it is taken as it is.",
+            read(score=lambda c, p: _product(c.sigmoid(), p), signs=True),
+        ),
+        Mistake(
+            "sigmoid_of_the_classes",
+            "sigmoid was put over the classes. In the first YOLO they are probabilities already.",
+            read(score=lambda c, p: _product(c, p.sigmoid())),
+        ),
+        Mistake(
+            "threshold_fixed",
+            "The threshold is always 0.05. Use the argument `score_threshold`.",
+            read(places=lambda scores, _, t: (scores > 0.05).nonzero()),
         ),
     ),
     hints=(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -146,6 +146,83 @@ def _two(d: Draw) -> tuple[Tensor, Tensor]:
     return answers(d, [2, 1])
 
 
+def _by_hand(d: Draw) -> tuple[Tensor, Tensor]:
+    """The lesson's example: one cell, one class, and the first of two predictors answers."""
+    predictions = [0.5, 0.5, 0.8, 0.7, 0.6, 0.1, 0.1, 0.1, 0.1, 0.4, 0.9]
+    return (
+        torch.tensor(predictions).reshape(1, 1, 1, 11),
+        torch.tensor([0.5, 0.5, 0.8, 0.8, 1.0, 1.0]).reshape(1, 1, 1, 6),
+    )
+
+
+def _below_0(d: Draw) -> tuple[Tensor, Tensor]:
+    """Every predictor has a root below 0; which boxes these are does not change."""
+    predictions, targets = answers(d, [2, 1])
+    predictions[..., [2, 8]] *= -1
+    return predictions, targets
+
+
+def _wild_confidence(d: Draw) -> tuple[Tensor, Tensor]:
+    """Confidences from -1 to 2, below 0 and above 1 in every cell."""
+    predictions, targets = answers(d, [2, 3])
+    low = -d.numbers(2, 3, 3, low=4, high=15) / 16
+    high = 1 + d.numbers(2, 3, 3, low=4, high=15) / 16
+    flip = (torch.arange(9).reshape(3, 3) + d.integer(0, 1)) % 2 == 0
+    predictions[..., 4] = torch.where(flip, low, high)
+    predictions[..., 9] = torch.where(flip, high, low)
+    return predictions, targets
+
+
+def _roots_as(change: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
+    """The loss of predicted roots that were changed first."""
+
+    def off(p: Parts) -> Tensor:
+        said = torch.cat([p.boxes[..., :2], change(p.boxes[..., 2:])], dim=-1)
+        return said - p.true_boxes
+
+    return loss(off=off)
+
+
+def _confidence_as(change: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
+    """The loss of confidences that were changed first."""
+
+    def read(predictions: Tensor, targets: Tensor, A: int) -> Parts:
+        p = _read(predictions, targets, A)
+        return replace(p, confidence=change(p.confidence))
+
+    return loss(read=read)
+
+
+def _roots_cut_off_first(predictions: Tensor, targets: Tensor, A: int) -> Parts:
+    """Roots below 0 are 0 before anybody asks who answers."""
+    said, truth = ref.split_cells(predictions, A), ref.split_cells(targets, 1)
+    boxes = torch.cat([said.boxes[..., :2], said.boxes[..., 2:].clamp(min=0)], dim=-1)
+    best, iou = ref.who_answers(boxes, truth.boxes)
+    return Parts(boxes, said.confidence, said.classes, *truth, best, iou)
+
+
+def _box_mean(predictions: Tensor, targets: Tensor, *rest: Any) -> Any:
+    """The mean in the terms of centre and size, the sum in the others."""
+    mean = loss(total=lambda errors, p: errors.mean())(predictions, targets, *rest)
+    return *mean[:2], *loss()(predictions, targets, *rest)[2:]
+
+
+def _absolute_but_nothing(predictions: Tensor, targets: Tensor, *rest: Any) -> Any:
+    """Absolute errors of everybody who answers, squares of the others."""
+    wrong = loss(power=torch.abs, of_classes=lambda p: (p.classes - p.true_classes).abs())
+    a, b, c, _, e = wrong(predictions, targets, *rest)
+    return a, b, c, loss()(predictions, targets, *rest)[3], e
+
+
+def _hot(columns: Callable[[Parts], int]) -> Callable[..., Any]:
+    """The loss with so many columns in the choice of a predictor."""
+
+    def mine(p: Parts) -> Tensor:
+        return one_hot(p.best, columns(p)) * p.is_object
+
+    return loss(mine=mine, others=lambda p: 1 - mine(p))
+
+
 def _whole(d: Draw) -> tuple[Tensor, Tensor]:
     """Objects as large as the image, at corners of cells: whole numbers, which have no gradient.
 
@@ -171,12 +248,117 @@ YOLO_LOSS = Exercise(
         Case("one of three images has no objects", lambda d: (*answers(d, [2, 0, 1]), 2, 5, 0.5)),
         Case("three predictors a cell", lambda d: (*answers(d, [2, 3], A=3), 3, 5, 0.5)),
         Case("one predictor a cell", lambda d: (*answers(d, [2], A=1), 1, 5, 0.5)),
+        Case(
+            "the example by hand: the first predictor answers", lambda d: (*_by_hand(d), 2, 5, 0.5)
+        ),
+        Case("roots below 0", lambda d: (*_below_0(d), 2, 5, 0.5)),
+        Case("confidences below 0 and above 1", lambda d: (*_wild_confidence(d), 2, 5, 0.5)),
         Case("other weights", lambda d: (*_two(d), 2, 2, 0.25)),
         Case("all weights 1", lambda d: (*_two(d), 2, 1, 1)),
         Case("as many objects as there is room for", lambda d: (*answers(d, [6], S=3), 2, 5, 0.5)),
         Case("the gradient of the predictions", lambda d: (*_whole(d), 2, 5, 0.5), kind="grad"),
     ),
     mistakes=(
+        Mistake(
+            "stacked",
+            "One tensor came back. Give the five terms apart, as five tensors: `return centre, "
+            "size, ...`, without `torch.stack`.",
+            loss(give=lambda *terms: torch.stack(terms)),
+        ),
+        Mistake(
+            "as_many_as_needed",
+            "`one_hot(best)` makes as many columns as it needs: only one, where the first "
+            "predictor answers everywhere, and that one then counts for all. Say how many: "
+            "`one_hot(best, num_boxes)`.",
+            _hot(lambda p: -1),
+        ),
+        Mistake(
+            "always_two",
+            "Your loss counts on two predictors in each cell. Their number is `num_boxes`.",
+            _hot(lambda p: 2),
+        ),
+        Mistake(
+            "roots_made_positive",
+            "Roots below 0 were made positive first. In the loss −0.559 is not as good as 0.559: "
+            "take the difference as it is.",
+            _roots_as(torch.abs),
+        ),
+        Mistake(
+            "roots_cut_off",
+            "Roots below 0 were cut off at 0. Take the difference as it is: cut off, it has no "
+            "gradient, and nothing would bring such a root back.",
+            _roots_as(lambda root: root.clamp(min=0)),
+        ),
+        Mistake(
+            "roots_cut_off_first",
+            "Roots below 0 were cut off at 0 before anything else. Take all boxes as they are: "
+            "cut off, a root has no gradient, and nothing would bring it back.",
+            loss(read=_roots_cut_off_first),
+        ),
+        Mistake(
+            "box_mean",
+            "The terms of centre and size are means over cells and numbers. They are summed: sum, "
+            "divided by B.",
+            _box_mean,
+        ),
+        Mistake(
+            "half_of_the_boxes",
+            "Half of the squares was taken for centre and size. The paper has no ½ here.",
+            loss(weigh=lambda c, n: (c / 2, c / 2, 1, n, 1)),
+        ),
+        Mistake(
+            "coord_squared",
+            "λ_coord stands inside of the squares, so that it was squared, too. It multiplies the "
+            "sums.",
+            loss(weigh=lambda c, n: (c * c, c * c, 1, n, 1)),
+        ),
+        Mistake(
+            "noobj_squared",
+            "λ_noobj stands inside of the square, so that it was squared, too. It multiplies the "
+            "sum.",
+            loss(weigh=lambda c, n: (c, c, 1, n * n, 1)),
+        ),
+        Mistake(
+            "boxes_absolute",
+            "The errors of centre and size were taken absolutely. They are squared.",
+            loss(
+                off=lambda p: (p.boxes - p.true_boxes).abs().clamp(min=1e-12).sqrt(),
+            ),
+        ),
+        Mistake(
+            "absolute_but_nothing",
+            "The errors of those who answer were taken absolutely. All five terms are sums of "
+            "squares.",
+            _absolute_but_nothing,
+        ),
+        Mistake(
+            "confidence_kept_in_0_1",
+            "The confidences were limited to 0..1. The loss takes them as they are: cut off, they "
+            "would cost nothing and have no gradient beyond.",
+            _confidence_as(lambda c: c.clamp(0, 1)),
+        ),
+        Mistake(
+            "confidence_cut_off",
+            "Confidences below 0 were cut off at 0. The loss takes them as they are.",
+            _confidence_as(lambda c: c.clamp(min=0)),
+        ),
+        Mistake(
+            "confidence_made_positive",
+            "Confidences below 0 were made positive. The loss takes them as they are.",
+            _confidence_as(torch.abs),
+        ),
+        Mistake(
+            "weights_squared",
+            "The weights stand inside of the squares, so that they were squared, too. They "
+            "multiply the sums.",
+            loss(weigh=lambda c, n: (c * c, c * c, 1, n * n, 1)),
+        ),
+        Mistake(
+            "mean_and_by_images",
+            "The errors were averaged over cells and numbers, and then divided by B. They are "
+            "summed: sum, divided by B.",
+            loss(total=lambda errors, p: errors.mean() / len(p.boxes)),
+        ),
         Mistake(
             "coord_unweighted",
             "λ_coord is missing: it multiplies the terms of the centre and of the size.",

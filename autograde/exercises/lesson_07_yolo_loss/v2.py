@@ -254,6 +254,17 @@ DECODE_V2 = Exercise(
             "right.",
             decode(corners=lambda cx, cy, w, h: as_xyxy(cx, cy, 2 * w, 2 * h)),
         ),
+        Mistake(
+            "cut_off_at_0",
+            "Corners below 0 were cut off at 0. Nothing is cut off here.",
+            decode(corners=lambda *parts: as_xyxy(*parts).clamp(min=0)),
+        ),
+        Mistake(
+            "whole_stride",
+            "The cell's side was rounded down to whole pixels, `//`. 128 pixels in 3 cells are "
+            "42.67 each: divide with `/`.",
+            decode(point=lambda inside, index, side, S: (index + inside) * (side // S)),
+        ),
     ),
     hints=(
         "Begin with a copy of your `decode_grid` and change two things: what stands for x and y, "
