@@ -112,9 +112,10 @@ def _draw(results: dict[str, Any], path: Path) -> None:
         speed.errorbar([rate], [ap], [[ap - min(aps)], [max(aps) - ap]], fmt="o", ms=9, capsize=4,
                        color=color)  # fmt: skip
         speed.annotate(TITLES[name], (rate, ap), (9, 6), textcoords="offset points")
-    speed.set(xlabel="images a second, detecting", ylabel="AP", xlim=(0, None))
+    speed.set(xlabel="images a second, detecting", ylabel="AP")
     speed.set_title("quality and speed (bar: lowest to highest seed)", fontsize=10)
-    speed.margins(x=0.25, y=0.2)
+    speed.margins(x=0.3, y=0.2)
+    speed.set_xlim(left=0)
     for k, ((name, entry), color) in enumerate(zip(detectors.items(), colors, strict=True)):
         values = [_median(entry, key) for key in ("APs", "APm")]
         places = [x + 0.2 * (k - (len(detectors) - 1) / 2) for x in range(2)]

@@ -1019,9 +1019,18 @@ print(f"320 × 320 pixels to boxes, on {device}: {seconds:.3f} s")
 # %% [markdown]
 # ## All detectors side by side
 #
-# You have built them all. Each of the library's small detectors learned for the same time on the same pictures:
+# You have built them all. Each of the library's small detectors learned for 75 seconds on two CPU cores, from fresh weights, on the same 1,500 pictures of 128 × 128 pixels, with three seeds each. The median on 300 unseen pictures, and the lowest and the highest AP:
 #
-# comparison table goes here
+# | | lesson | AP | lowest to highest | AP50 | small | medium | weights | images/s |
+# |---|---|---|---|---|---|---|---|---|
+# | YOLO | 07 | **0.60** | 0.57 to 0.60 | 0.93 | 0.51 | 0.68 | 0.6 M | 641 |
+# | RetinaNet | 08 | **0.71** | 0.68 to 0.71 | 0.98 | 0.72 | 0.69 | 0.5 M | 354 |
+# | FCOS | 09 | **0.70** | 0.69 to 0.74 | 0.96 | 0.71 | 0.69 | 0.5 M | 249 |
+# | CenterNet | 10 | **0.65** | 0.65 to 0.67 | 0.92 | 0.63 | 0.70 | 1.3 M | 442 |
+#
+# (Images a second are of detecting, on the same two cores.) Who learns fast is ahead here; nobody was trained to the end.
+#
+# And the papers' own numbers, on COCO's photographs, after days on several GPUs: YOLOv2 21.6 AP, RetinaNet with ResNet-101 39.1, FCOS with ResNet-101 41.5, CenterNet with Hourglass-104 42.1. Between the first and the last lie little more than two years. What changed in them is what you have built: a loss for all the easy background, a pyramid, no anchors, no NMS.
 
 # %% [markdown]
 # ## Review

@@ -93,3 +93,11 @@ class Detector(nn.Module):
         for row, image in zip(batch, images, strict=True):
             row[:, : image.shape[1], : image.shape[2]] = (image - self.pixel_mean) / self.pixel_std
         return batch, sizes
+
+
+def objects_of(target: Target, crowd: int) -> tuple[Tensor, Tensor]:
+    """Boxes [N, 4] and labels [N] of a target; those of a crowd have the label `crowd`."""
+    labels = target["labels"]
+    if "iscrowd" in target:
+        labels = labels.masked_fill(target["iscrowd"].bool(), crowd)
+    return target["boxes"], labels

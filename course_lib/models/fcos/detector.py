@@ -12,7 +12,7 @@ from torch import Tensor
 from course_lib._distributed import mean_over_processes
 from course_lib.anchors import pyramid_grids
 from course_lib.models.backbones import create_backbone
-from course_lib.models.detector import Detections, Detector, Images, Target
+from course_lib.models.detector import Detections, Detector, Images, Target, objects_of
 from course_lib.models.fcos.heads import FCOSHead, Sides
 from course_lib.models.fcos.steps import (
     IGNORED,
@@ -123,7 +123,7 @@ class FCOS(Detector):
         strides = _for_each(levels, self.backbone.strides)  # [N]
         ranges = _for_each(levels, self.ranges)  # [N, 2]
         assigned = [
-            assign_targets(locations, strides, ranges, *_objects(target), self.radius)
+            assign_targets(locations, strides, ranges, *objects_of(target, IGNORED), self.radius)
             for target in targets
         ]
         classes, sides = (torch.stack(parts) for parts in zip(*assigned, strict=True))
@@ -206,11 +206,3 @@ def _for_each(levels: Sequence[Tensor], values: Sequence[Any]) -> Tensor:
     lengths = torch.tensor([len(level) for level in levels], device=levels[0].device)
     numbers = torch.tensor(values, dtype=torch.float32, device=levels[0].device)
     return numbers.repeat_interleave(lengths, dim=0)
-
-
-def _objects(target: Target) -> tuple[Tensor, Tensor]:
-    """Boxes and labels of a target; crowds are labelled as ignored."""
-    labels = target["labels"]
-    if "iscrowd" in target:
-        labels = labels.masked_fill(target["iscrowd"].bool(), IGNORED)
-    return target["boxes"], labels

@@ -12,7 +12,7 @@ from torch import Tensor
 from course_lib._distributed import mean_over_processes
 from course_lib.anchors import AnchorGenerator
 from course_lib.models.backbones import create_backbone
-from course_lib.models.detector import Detections, Detector, Images, Target
+from course_lib.models.detector import Detections, Detector, Images, Target, objects_of
 from course_lib.models.norms import Norm
 from course_lib.models.pyramid import BackboneWithFPN
 from course_lib.models.retinanet.heads import RetinaNetHead
@@ -107,7 +107,7 @@ class RetinaNet(Detector):
         batch, _ = self.prepare(images)
         outputs = self(batch)
         anchors = torch.cat(self.grid_of(batch.shape[-2:]))  # [N, 4]
-        assigned = [assign_targets(anchors, *_objects(target)) for target in targets]
+        assigned = [assign_targets(anchors, *objects_of(target, IGNORED)) for target in targets]
         classes, deltas = (torch.stack(parts) for parts in zip(*assigned, strict=True))
         return retinanet_loss(
             outputs["cls_logits"],
@@ -179,11 +179,3 @@ def retinanet_resnet50_fpn(
     sizes = [(size, int(size * 2 ** (1 / 3)), int(size * 2 ** (2 / 3))) for size in firsts]
     anchors = AnchorGenerator(sizes, (0.5, 1.0, 2.0))
     return RetinaNet(backbone, num_classes, anchors, **{"grid": "image", **options})
-
-
-def _objects(target: Target) -> tuple[Tensor, Tensor]:
-    """Boxes and labels of a target; crowds are labelled as ignored."""
-    labels = target["labels"]
-    if "iscrowd" in target:
-        labels = labels.masked_fill(target["iscrowd"].bool(), IGNORED)
-    return target["boxes"], labels
