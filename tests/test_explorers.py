@@ -335,6 +335,21 @@ def host(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Host]:
             yield host
 
 
+CORNERS = ("x1", "y1", "x2", "y2")
+
+
+def switch(explorer: Explorer, group: str, option: str) -> None:
+    """Choose an option of one of several groups of radio buttons."""
+    group_ = explorer.root.get_by_role("group", name=group, exact=True)
+    group_.get_by_role("radio", name=option, exact=True).check()
+    explorer.read()
+
+
+def sides(name: str) -> list[str]:
+    """Fields of a box: its right and lower sides make room first."""
+    return [f"{name} {side}" for side in ("x2", "y2", *CORNERS)]
+
+
 def settings(host: Any, count: int) -> int:
     """Of so many random settings: all on the page; a few where Python follows each of them."""
     return count if host.name == "page" else count // 5

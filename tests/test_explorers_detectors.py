@@ -28,6 +28,7 @@ from browser import (
 )
 from playwright.sync_api import Browser, Page, expect
 from test_explorers import (
+    CORNERS,
     FRAME,
     MOVES,
     Explorer,
@@ -35,8 +36,10 @@ from test_explorers import (
     drag,
     measure,
     settings,
+    sides,
     static_page,
     steps,
+    switch,
     tab_order,
     table,
     touch,
@@ -49,7 +52,6 @@ from course_lib.models.yolo import yolo_loss
 
 pytestmark = [pytest.mark.xdist_group("lab"), needs_browser]
 
-CORNERS = ("x1", "y1", "x2", "y2")
 OBJECT = ("A bird", "B bird", "C cat", "D sheep", "E dog")
 TURNS = (
     "S, cells on a side", "confidence of predictor 1", "confidence of predictor 2",
@@ -68,11 +70,6 @@ WORDS = {
 
 def fields(*labels: str) -> list[str]:
     return [f"{label}, as a number" for label in labels]
-
-
-def sides(name: str) -> list[str]:
-    """Fields of a box: its right and lower sides make room first."""
-    return [f"{name} {side}" for side in ("x2", "y2", *CORNERS)]
 
 
 @dataclass
@@ -118,13 +115,6 @@ def check(shown: Numbers, wanted: dict[str, float]) -> None:
             near, half = written(text)
             assert abs(near - value) <= 1.001 * half + 1e-12, f"{name}: {value} as {text}"
     assert {name: value for name, (value, _) in shown.items()} == pytest.approx(wanted, abs=1e-9)
-
-
-def switch(explorer: Explorer, group: str, option: str) -> None:
-    """Choose an option of one of several groups of radio buttons."""
-    group_ = explorer.root.get_by_role("group", name=group, exact=True)
-    group_.get_by_role("radio", name=option, exact=True).check()
-    explorer.read()
 
 
 def at(figure: Explorer, world: dict[str, Any], x: float, y: float) -> tuple[float, float]:

@@ -29,6 +29,7 @@ from browser import (
 )
 from playwright.sync_api import Browser, Locator, Page, expect
 from test_explorers import (
+    CORNERS,
     FRAME,
     MOVES,
     Explorer,
@@ -36,8 +37,10 @@ from test_explorers import (
     drag,
     measure,
     settings,
+    sides,
     static_page,
     steps,
+    switch,
     tab_order,
     table,
     touch,
@@ -54,7 +57,6 @@ from course_lib.models.fcos import centerness, smallest_box
 
 pytestmark = [pytest.mark.xdist_group("lab"), needs_browser]
 
-CORNERS = ("x1", "y1", "x2", "y2")
 RADIUS, IOU = "radius of centre sampling, in strides", "IoU that is nearly right"
 RULES = {"Centre sampling": "sampling", "Level ranges": "ranges"}
 ON = {True: "on", False: "off"}
@@ -64,11 +66,6 @@ ROUGH = ("heat-", "weight-")  # the library makes heatmaps in float32
 
 def number(label: str) -> str:
     return f"{label}, as a number"
-
-
-def sides(name: str) -> list[str]:
-    """Fields of a box: its right and lower sides make room first."""
-    return [f"{name} {side}" for side in ("x2", "y2", *CORNERS)]
 
 
 @dataclass
@@ -117,13 +114,6 @@ def check(shown: Numbers, wanted: dict[str, float]) -> None:
     for name, (value, _) in shown.items():
         close = 1e-6 if name.startswith(ROUGH) else 1e-9
         assert value == pytest.approx(wanted[name], abs=close), name
-
-
-def switch(explorer: Explorer, group: str, option: str) -> None:
-    """Choose an option of one of several groups of radio buttons."""
-    group_ = explorer.root.get_by_role("group", name=group, exact=True)
-    group_.get_by_role("radio", name=option, exact=True).check()
-    explorer.read()
 
 
 def at(picture: Locator, world: dict[str, Any], x: float, y: float) -> tuple[float, float]:

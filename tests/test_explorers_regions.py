@@ -38,6 +38,7 @@ from test_explorers import (
     settings,
     static_page,
     steps,
+    switch,
     tab_order,
     table,
     written,
@@ -102,13 +103,6 @@ def check(shown: Numbers, wanted: dict[str, float]) -> None:
             near, half = written(text)
             assert abs(near - value) <= 1.001 * half + 1e-12, f"{name}: {value} as {text}"
     assert {name: value for name, (value, _) in shown.items()} == pytest.approx(wanted, abs=1e-9)
-
-
-def switch(explorer: Explorer, group: str, option: str) -> None:
-    """Choose an option of one of several groups of radio buttons."""
-    group_ = explorer.root.get_by_role("group", name=group, exact=True)
-    group_.get_by_role("radio", name=option, exact=True).check()
-    explorer.read()
 
 
 # ------------------------------------------------------------------ anchors
