@@ -22,6 +22,14 @@ def check_boxes(boxes: Tensor, name: str, shape: str = "[N, 4]", batches: bool =
     raise ValueError(f"{name} must have shape {shape}, got {list(boxes.shape)}; {remedy}")
 
 
+def check_labels(labels: Tensor, boxes: Tensor) -> None:
+    if labels.shape != (len(boxes),):
+        raise ValueError(
+            f"labels must have shape [M] = [{len(boxes)}], one for each box, got "
+            f"{list(labels.shape)}"
+        )
+
+
 def check_masks(masks: Tensor, name: str, shape: str = "[N, H, W]") -> None:
     check_tensor(masks, name)
     if masks.ndim != 3:

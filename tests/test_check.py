@@ -6,6 +6,7 @@ import re
 
 import pytest
 import torch
+from torch.nn.functional import conv2d, interpolate
 
 from autograde import check, hint
 from autograde.student.check import CheckFailed, NotAttempted, public_sheets
@@ -168,6 +169,22 @@ def test_calling_an_unwritten_exercise_is_said() -> None:
     text = report_of("distance_box_iou", f)
     assert "box_iou is not written yet" in text
     assert "○" not in text
+
+
+def test_a_wrong_gradient_names_its_input_in_lists_of_tensors() -> None:
+    """Two maps, two weights, two biases: the third gradient is the first weight's."""
+    sheet = public_sheets()["feature_pyramid"]
+
+    def still_weights(maps, weights, biases):
+        sums = [conv2d(maps[-1], weights[-1].detach(), biases[-1])]
+        for c, w, b in list(zip(maps, weights, biases, strict=True))[-2::-1]:
+            lateral = conv2d(c, w.detach(), b)
+            sums.insert(0, lateral + interpolate(sums[0], size=lateral.shape[-2:]))
+        return sums
+
+    marks = mark(sheet, list(run_cases(still_weights, sheet["cases"])))
+    (failed,) = marks.failed
+    assert failed.difference.says == "the gradient of weights differs"
 
 
 def test_wrong_gradient_is_told_from_wrong_value() -> None:

@@ -11,8 +11,7 @@ from course_lib.boxes import box_iou
 from course_lib.explore import fcos_explorer, heatmap_explorer
 from course_lib.explore import heatmap as heatmaps
 from course_lib.explore.fcos import SCENES as PLACES
-from course_lib.explore.heatmap import case_radii
-from course_lib.models.centernet import gaussian_heatmap, gaussian_radius
+from course_lib.models.centernet import corner_radii, gaussian_heatmap, gaussian_radius
 
 # ------------------------------------------------------------------ FCOS
 
@@ -116,7 +115,7 @@ def test_the_smallest_of_three_radii_is_the_library_s(published):
     rng = random.Random(5)
     for _ in range(200):
         h, w, o = rng.randint(1, 120), rng.randint(1, 120), rng.uniform(0.3, 0.95)
-        radii = case_radii(h, w, o, published)
+        radii = corner_radii(h, w, o, published)
         assert min(radii.values()) == gaussian_radius(h, w, o, published)
         if published:
             assert min(radii, key=radii.get) == "outwards"
@@ -125,7 +124,7 @@ def test_the_smallest_of_three_radii_is_the_library_s(published):
                 box = torch.tensor([[0, 0, w, h]], dtype=torch.float64)
                 moved = box + radius * torch.tensor([a, b, c, d], dtype=torch.float64)
                 assert box_iou(box, moved).item() == pytest.approx(o)
-    assert case_radii(64, 64, 0.7, published)["outwards" if published else "inwards"] == (
+    assert corner_radii(64, 64, 0.7, published)["outwards" if published else "inwards"] == (
         pytest.approx(17.49 if published else 5.23, abs=0.005)
     )
 

@@ -104,10 +104,9 @@ def compare(expected: Any, got: Any, case: dict[str, Any]) -> Difference | None:
                 show_value(got),
             )
         for k, (e, g) in enumerate(zip(expected, got, strict=True)):
-            grad = case.get("kind") == "grad"
-            difference = compare(e, g, {**case, "kind": "call"} if grad else case)
-            if difference and grad:
-                return _wrong_gradient(difference, case, (case.get("slopes") or range(len(got)))[k])
+            difference = compare(e, g, case)
+            if difference and case.get("kind") == "grad":
+                return _wrong_gradient(difference, case, k)
             if difference:
                 return difference
         return None
@@ -157,8 +156,9 @@ NO_GRADIENT = (
 
 def _wrong_gradient(difference: Difference, case: dict[str, Any], k: int) -> Difference:
     """A gradient has the shape of an input: where it differs says nothing about a pair."""
+    owners = _inputs_with_gradients(case)
     names = case.get("names", [])
-    name = names[k] if k < len(names) else "an input"
+    name = names[owners[k]] if k < len(owners) and owners[k] < len(names) else "an input"
     return replace(
         difference,
         says=f"the gradient of {name} differs",
@@ -168,6 +168,18 @@ def _wrong_gradient(difference: Difference, case: dict[str, Any], k: int) -> Dif
         generic="The gradient is another one than the formula's: see what stands inside "
         "`torch.no_grad()` or `detach()`, and what should.",
     )
+
+
+def _inputs_with_gradients(case: dict[str, Any]) -> list[int]:
+    """For each gradient of a case, in the runner's order, the place of the input it belongs to."""
+    inputs = case.get("inputs", {}).get("data", [])
+    owners = []
+    for place in case.get("slopes") or range(len(inputs)):
+        packed = inputs[place]
+        for leaf in packed["data"] if packed["kind"] == "list" else [packed]:
+            if leaf["kind"] == "tensor" and "float" in leaf["dtype"]:
+                owners.append(place)
+    return owners
 
 
 def _describe(value: Any) -> str:

@@ -15,7 +15,7 @@ from course_lib.data import crowded_scene
 from course_lib.explore._boxes import Box, as_box
 from course_lib.explore._link import look, module
 from course_lib.explore.nms import picture_of
-from course_lib.models.centernet.steps import Targets, encode_targets
+from course_lib.models.centernet.steps import Targets, corner_radii, encode_targets
 
 STRIDES = (4, 8)
 MOST = 2  # objects
@@ -122,7 +122,7 @@ class HeatmapExplorer(anywidget.AnyWidget):
     def radii(self) -> dict[str, float]:
         """How far both corners may move, in locations, in each of the three CASES."""
         w, h = self.targets.sizes[self.object].tolist()
-        return case_radii(math.ceil(h), math.ceil(w), self.iou, self.published)
+        return corner_radii(math.ceil(h), math.ceil(w), self.iou, self.published)
 
     @property
     def radius(self) -> int:
@@ -169,23 +169,6 @@ def heatmap_explorer(scene: str = "close together", published: bool = False) -> 
     scene: the name on a button, "a tree" for example. published: the radius as published?
     """
     return HeatmapExplorer(scene, published)
-
-
-def case_radii(
-    height: float | int, width: float | int, min_overlap: float | int, published: bool
-) -> dict[str, float]:
-    """The three radii whose smallest is `gaussian_radius`, which says what they are."""
-    h, w, o = float(height), float(width), float(min_overlap)
-    equations = (  # a, b, c of a·r² + b·r + c = 0, and which root
-        (1.0, -(h + w), h * w * (1 - o) / (1 + o), -1),
-        (4.0, -2 * (h + w), (1 - o) * h * w, -1),
-        (4 * o, 2 * o * (h + w), (o - 1) * h * w, 1),
-    )
-    radii = {}
-    for case, (a, b, c, sign) in zip(CASES, equations, strict=True):
-        root = math.sqrt(max(b * b - 4 * a * c, 0.0))
-        radii[case] = (-b + root) / 2 if published else (-b + sign * root) / (2 * a)
-    return radii
 
 
 @cache

@@ -135,6 +135,7 @@ FCOS_LOSS = Exercise(
     reference=_reference,
     names=("cls_logits", "bbox_regression", "bbox_ctrness", "classes", "sides"),
     outputs=("classification", "box", "centre"),
+    forbids=("fcos_loss", "summed_focal_loss"),
     cases=(
         _case("two positives, four of background", [0, 2, -1, -1, -1, -1], 3, core=True),
         _case("one class only", [0, 0, 0, -1, -1], 1, core=True),

@@ -101,6 +101,7 @@ GAUSSIAN_RADIUS = Exercise(
     points=3,
     reference=_reference,
     names=("height", "width", "min_overlap"),
+    forbids=("gaussian_radius", "corner_radii"),
     cases=(
         _case("a square box, 0.7 by default", (40, 90), (), core=True),
         _case("a box wider than high", (16, 30), (60, 99), 0.7, core=True),

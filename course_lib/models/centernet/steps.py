@@ -26,7 +26,7 @@ from jaxtyping import Float, Int64, Num
 from torch import Tensor
 from torch.nn.functional import logsigmoid, max_pool2d
 
-from course_lib._checks import check_boxes
+from course_lib._checks import check_boxes, check_labels
 from course_lib.boxes import clip_boxes_to_image
 
 IGNORED = -1.0  # of a heatmap's target: a crowd, not to be learned from
@@ -44,22 +44,22 @@ class Targets(NamedTuple):
 # --- targets -------------------------------------------------------------------------------------
 
 
-def gaussian_radius(
+def corner_radii(
     height: float | int,
     width: float | int,
     min_overlap: float | int = 0.7,
     published: bool = False,
-) -> float:
+) -> dict[str, float]:
     """How far both corners of a height x width box may move until its IoU falls to `min_overlap`.
 
-    The smallest of three radii r, each the root of a quadratic equation:
-        both corners move the same way    (h − r)(w − r) = o (2hw − (h − r)(w − r))
-        both move inwards                 (h − 2r)(w − 2r) = o hw
-        both move outwards                hw = o (h + 2r)(w + 2r)
-    Height, width and radius are in one unit.
+    For three ways to move, each the root r of a quadratic equation:
+        "shifted", both the same way    (h − r)(w − r) = o (2hw − (h − r)(w − r))
+        "inwards"                       (h − 2r)(w − 2r) = o hw
+        "outwards"                      hw = o (h + 2r)(w + 2r)
+    Height, width and radii are in one unit.
     published: True computes what CornerNet's and CenterNet's programs compute. They divide all
         three roots by 2, where the quadratic formula has 2a, and take the larger root of the first
-        two equations: 17.49 for 64 x 64 at 0.7 instead of 5.23. Their results were made with it.
+        two equations.
     Errors: ValueError for a side below 0, or an overlap that is not between 0 and 1.
     Source: Law and Deng, CornerNet, ECCV 2018, section 3.2.
     """
@@ -69,16 +69,30 @@ def gaussian_radius(
             "height and width must be 0 or more and min_overlap between 0 and 1, got "
             f"{height}, {width} and {min_overlap}"
         )
-    equations = (  # a, b, c of a·r² + b·r + c = 0, and which root
-        (1.0, -(h + w), h * w * (1 - o) / (1 + o), -1),
-        (4.0, -2 * (h + w), (1 - o) * h * w, -1),
-        (4 * o, 2 * o * (h + w), (o - 1) * h * w, 1),
-    )
-    radii = []
-    for a, b, c, sign in equations:
+    equations = {  # a, b, c of a·r² + b·r + c = 0, and which root
+        "shifted": (1.0, -(h + w), h * w * (1 - o) / (1 + o), -1),
+        "inwards": (4.0, -2 * (h + w), (1 - o) * h * w, -1),
+        "outwards": (4 * o, 2 * o * (h + w), (o - 1) * h * w, 1),
+    }
+    radii = {}
+    for way, (a, b, c, sign) in equations.items():
         root = math.sqrt(max(b * b - 4 * a * c, 0.0))
-        radii.append((-b + root) / 2 if published else (-b + sign * root) / (2 * a))
-    return min(radii)
+        radii[way] = (-b + root) / 2 if published else (-b + sign * root) / (2 * a)
+    return radii
+
+
+def gaussian_radius(
+    height: float | int,
+    width: float | int,
+    min_overlap: float | int = 0.7,
+    published: bool = False,
+) -> float:
+    """The smallest of the three `corner_radii`: whichever way the corners move, IoU is kept.
+
+    published: 17.49 for 64 x 64 at 0.7 instead of 5.23. The papers' results were made with it.
+    Source: Law and Deng, CornerNet, ECCV 2018, section 3.2.
+    """
+    return min(corner_radii(height, width, min_overlap, published).values())
 
 
 def gaussian_heatmap(
@@ -127,11 +141,7 @@ def encode_targets(
     Source: section 3.
     """
     check_boxes(boxes, "boxes", "[M, 4]")
-    if labels.shape != (len(boxes),):
-        raise ValueError(
-            f"labels must have shape [M] = [{len(boxes)}], one for each box, got "
-            f"{list(labels.shape)}"
-        )
+    check_labels(labels, boxes)
     H, W = size
     scaled = boxes.to(torch.promote_types(boxes.dtype, torch.float32)) / stride
     centres = (scaled[:, :2] + scaled[:, 2:]) / 2  # [M, 2], x and y

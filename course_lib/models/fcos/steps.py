@@ -29,11 +29,12 @@ from jaxtyping import Bool, Float, Int64, Num
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from course_lib._checks import check_boxes
+from course_lib._checks import check_boxes, check_labels
 from course_lib.boxes import box_area
-from course_lib.losses import generalized_box_iou_loss, iou_loss, sigmoid_focal_loss
+from course_lib.losses import generalized_box_iou_loss, iou_loss
 from course_lib.matching import BELOW_LOW_THRESHOLD, BETWEEN_THRESHOLDS
 from course_lib.models.candidates import best_scores, suppress
+from course_lib.models.classification import summed_focal_loss
 
 BACKGROUND = BELOW_LOW_THRESHOLD
 IGNORED = BETWEEN_THRESHOLDS
@@ -144,11 +145,7 @@ def assign_targets(
         0. A label of IGNORED makes its object's locations IGNORED: a crowd.
     radius: of `near_centre`.
     """
-    if labels.shape != (len(boxes),):
-        raise ValueError(
-            f"labels must have shape [M] = [{len(boxes)}], one for each box, got "
-            f"{list(labels.shape)}"
-        )
+    check_labels(labels, boxes)
     sides = box_sides(locations, boxes)  # [N, M, 4]
     candidates = near_centre(locations, strides, boxes, radius) & in_range(sides, ranges)  # [N, M]
     matches = smallest_box(candidates, boxes)  # [N]
@@ -209,10 +206,7 @@ def fcos_loss(
     positive = classes >= 0  # [B, N]
     count = positive.sum().clamp(min=1) if positives is None else positives
     wide = torch.promote_types(cls_logits.dtype, torch.float32)
-    wanted = torch.zeros_like(cls_logits, dtype=wide)  # [B, N, K]
-    wanted.scatter_(-1, classes.clamp(min=0)[..., None], positive[..., None].to(wide))
-    focal = sigmoid_focal_loss(cls_logits.to(wide), wanted, alpha, gamma)  # [B, N, K]
-    focal = focal.sum(-1).masked_fill(classes == IGNORED, 0)  # [B, N]
+    focal = summed_focal_loss(cls_logits, classes, alpha, gamma)
     truth, said = sides[positive].to(wide), bbox_regression[positive].to(wide)
     # IoU does not ask where two boxes are, only how they lie to each other: around (0, 0) will do.
     origin = truth.new_zeros(len(truth), 2)
@@ -222,7 +216,7 @@ def fcos_loss(
         bbox_ctrness[positive].to(wide), centerness(truth), reduction="sum"
     )
     return {
-        "classification": focal.sum() / count,
+        "classification": focal / count,
         "bbox_regression": away.sum() / count,
         "bbox_ctrness": central / count,
     }

@@ -17,12 +17,13 @@ import torch
 from jaxtyping import Float, Int64, Num
 from torch import Tensor
 
-from course_lib._checks import check_boxes
+from course_lib._checks import check_boxes, check_labels
 from course_lib.boxes import box_iou
 from course_lib.coding import decode_boxes, encode_boxes
-from course_lib.losses import sigmoid_focal_loss, smooth_l1_loss
+from course_lib.losses import smooth_l1_loss
 from course_lib.matching import BELOW_LOW_THRESHOLD, BETWEEN_THRESHOLDS, match_anchors
 from course_lib.models.candidates import best_scores, suppress
+from course_lib.models.classification import summed_focal_loss
 
 BACKGROUND = BELOW_LOW_THRESHOLD
 IGNORED = BETWEEN_THRESHOLDS
@@ -48,11 +49,7 @@ def assign_targets(
         low-quality matches; torchvision's and detectron2's RetinaNet have them.
     """
     check_boxes(boxes, "boxes", "[M, 4]")
-    if labels.shape != (len(boxes),):
-        raise ValueError(
-            f"labels must have shape [M] = [{len(boxes)}], one for each box, got "
-            f"{list(labels.shape)}"
-        )
+    check_labels(labels, boxes)
     iou = box_iou(boxes, anchors)  # [M, N]
     matches = match_anchors(iou, high_threshold, low_threshold, allow_low_quality_matches)  # [N]
     deltas = torch.zeros_like(anchors)
@@ -96,12 +93,9 @@ def retinanet_loss(
     positive = classes >= 0  # [B, N]
     count = positive.sum().clamp(min=1) if positives is None else positives
     wide = torch.promote_types(cls_logits.dtype, torch.float32)
-    wanted = torch.zeros_like(cls_logits, dtype=wide)  # [B, N, K]
-    wanted.scatter_(-1, classes.clamp(min=0)[..., None], positive[..., None].to(wide))
-    focal = sigmoid_focal_loss(cls_logits.to(wide), wanted, alpha, gamma)  # [B, N, K]
-    focal = focal.sum(-1).masked_fill(classes == IGNORED, 0)  # [B, N]
+    focal = summed_focal_loss(cls_logits, classes, alpha, gamma)
     away = smooth_l1_loss(bbox_regression[positive].to(wide), deltas[positive].to(wide), beta)
-    return {"classification": focal.sum() / count, "bbox_regression": away.sum() / count}
+    return {"classification": focal / count, "bbox_regression": away.sum() / count}
 
 
 def best_candidates(
