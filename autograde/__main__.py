@@ -50,10 +50,16 @@ def _build(args: argparse.Namespace, console: Console) -> int:
 
 
 def _grade(args: argparse.Namespace, console: Console) -> int:
-    from autograde.grading import grade, print_table
+    from autograde.grading import Settings, Stopped, grade
+    from autograde.scores import print_table
 
     classroom, lessons = Classroom(args.classroom), args.lessons or list(LESSONS)
-    grades = grade(classroom, lessons, args.workers, console)
+    settings = Settings(args.workers, args.scheduler, args.force, args.db_url)
+    try:
+        grades = grade(classroom, lessons, console, settings)
+    except Stopped as stopped:
+        print(f"autograde grade: {stopped}", file=sys.stderr)
+        return 130
     if not grades:
         print(
             f"autograde grade: nothing was handed in: expected {classroom.submitted}"
@@ -131,6 +137,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="default: %(default)s"
     )
+    sub.add_argument("--scheduler", metavar="ADDRESS", help="judge on a running Dask cluster")
+    sub.add_argument("--force", action="store_true", help="judge again what has a result already")
+    sub.add_argument("--db-url", metavar="URL", help="a gradebook elsewhere, e.g. postgresql://…")
     sub = command("demo", _demo, "Fill an empty classroom with a sample class.", lessons=())
     sub.add_argument("--classroom", type=Path, default=Path(room), help="default: %(default)s")
     sub = command("try", _try, "Judge one Python file in the sandbox.", lessons=())

@@ -22,6 +22,7 @@ from traitlets.config import Config
 
 from autograde.cells import CHECK
 from autograde.classroom import Classroom
+from autograde.demonstrations import TAG
 from autograde.exercises import find_lesson
 from autograde.nbgrader_setup import configure
 from autograde.sandbox import PROJECT
@@ -34,16 +35,18 @@ LESSONS = PROJECT / "lessons"
 PUBLIC = PROJECT / "autograde" / "student" / "public"
 
 
-def nbgrader_api(classroom: Classroom, release: Path) -> NbGraderAPI:
+def nbgrader_api(classroom: Classroom, release: Path, db_url: str | None = None) -> NbGraderAPI:
     """nbgrader's own interface, set up for a class."""
     config = Config()
-    configure(config, classroom.root.resolve(), release.resolve())
+    configure(config, classroom.root.resolve(), release.resolve(), db_url)
     course = CourseDirectory(config=config)
     course.root = str(PROJECT)
     return NbGraderAPI(course, config=config)
 
 
-def build(lesson_name: str, classroom: Classroom, release: Path = LESSONS) -> Path:
+def build(
+    lesson_name: str, classroom: Classroom, release: Path = LESSONS, db_url: str | None = None
+) -> Path:
     """Build one lesson: its source notebook, its release, and its place in the gradebook.
 
     Returns the released notebook's path.
@@ -53,7 +56,7 @@ def build(lesson_name: str, classroom: Classroom, release: Path = LESSONS) -> Pa
     source = classroom.source_file(lesson.name)
     source.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, source)
-    result = nbgrader_api(classroom, release).generate_assignment(lesson.name, force=True)
+    result = nbgrader_api(classroom, release, db_url).generate_assignment(lesson.name, force=True)
     if not result["success"]:
         raise LessonError(f"nbgrader could not build {lesson.name}:\n{result['log']}")
     released = release / lesson.name / f"{lesson.name}.ipynb"
@@ -81,11 +84,13 @@ def to_notebook(text: str, lesson: Lesson) -> NotebookNode:
     """The source notebook of a lesson, from percent-format text.
 
     A cell `# %% solve="box_iou"` is what the student writes, `# %% check="box_iou"` what is
-    graded; points come from the exercise's declaration.
+    graded; points come from the exercise's declaration. Of the other code cells the first sets
+    things up; those after it show something, and are tagged as demonstrations.
     """
     notebook = jupytext.reads(text, fmt="py:percent")
     solved: list[str] = []
     checked: list[str] = []
+    set_up = False
     for index, cell in enumerate(notebook.cells):
         marks = {k: cell.metadata.pop(k, None) for k in ("solve", "check")}
         cell.metadata.pop("lines_to_next_cell", None)
@@ -101,6 +106,10 @@ def to_notebook(text: str, lesson: Lesson) -> NotebookNode:
         cell.id = name or f"{_slug(cell.source)}-{_digest(f'{lesson.name}/{index}')}"
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+            given = not (marks["solve"] or marks["check"])
+            if given and set_up:
+                cell.metadata.tags = [TAG]
+            set_up = set_up or given
     expected = [t.name for t in lesson.tasks]
     if solved != expected or checked != expected:
         raise LessonError(

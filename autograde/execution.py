@@ -14,6 +14,7 @@ import queue
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,10 +30,11 @@ from nbformat.v4 import new_output
 
 from autograde.cells import checked_exercise
 from autograde.judge import parse_answers
-from autograde.sandbox import Sandbox, Watchdog, open_sandbox, read_room_file
+from autograde.sandbox import Limits, Sandbox, Watchdog, open_sandbox, read_room_file
 from autograde.sheets import case_inputs
 from autograde.student.marking import Sheet
 from autograde.student.runner import CASE_SECONDS, Outcome
+from autograde.warm import ForkedProvisioner, WarmServer, warm_server
 
 MOST_DEATHS = 3
 GRACE = 10  # seconds for a kernel to react to an interrupt
@@ -68,7 +70,7 @@ class SandboxKernelManager(AsyncKernelManager):
         return self.sandbox.command([*kernel, "--HistoryManager.hist_file=:memory:"])
 
 
-def _manager(sandbox: Sandbox) -> SandboxKernelManager:
+def _manager(sandbox: Sandbox, server: WarmServer | None = None) -> SandboxKernelManager:
     context = zmq.asyncio.Context()
     context.setsockopt(zmq.MAXMSGSIZE, sandbox.limits.message)
     context.setsockopt(zmq.RCVHWM, 32)  # messages that may wait in our memory
@@ -76,6 +78,9 @@ def _manager(sandbox: Sandbox) -> SandboxKernelManager:
         transport="ipc", connection_file=str(sandbox.room / "kernel.json"), context=context
     )
     manager.sandbox = sandbox
+    if server is not None:
+        manager.provisioner = ForkedProvisioner(kernel_id="", parent=manager)
+        manager.provisioner.server, manager.provisioner.sandbox = server, sandbox
     # A signal would reach bubblewrap and end everything: interrupt by message.
     manager._kernel_spec = KernelSpec(
         argv=["python"], language="python", display_name="Python", interrupt_mode="message"
@@ -86,10 +91,10 @@ def _manager(sandbox: Sandbox) -> SandboxKernelManager:
 class _Client(NotebookClient):
     """nbclient with a bound on what is kept of the outputs."""
 
-    def __init__(self, notebook: NotebookNode, sandbox: Sandbox) -> None:
+    def __init__(self, notebook: NotebookNode, sandbox: Sandbox, server: WarmServer | None) -> None:
         super().__init__(
             notebook,
-            km=_manager(sandbox),
+            km=_manager(sandbox, server),
             timeout=sandbox.limits.cell_seconds,
             interrupt_on_timeout=True,
             error_on_timeout={
@@ -101,7 +106,7 @@ class _Client(NotebookClient):
             store_widget_state=False,
             coalesce_streams=True,
         )
-        self.limits = sandbox.limits
+        self.sandbox, self.limits = sandbox, sandbox.limits
         self.kept: dict[int, int] = {}
 
     def process_message(self, msg: Any, cell: NotebookNode, cell_index: int) -> Any:
@@ -136,11 +141,16 @@ def _size(value: Any) -> int:
     return len(value) if isinstance(value, str | bytes) else 8
 
 
-def execute(notebook: NotebookNode, sheets: dict[str, Sheet], limits: Any) -> Executed:
+def execute(
+    notebook: NotebookNode,
+    sheets: dict[str, Sheet],
+    limits: Limits,
+    left_out: Collection[int] = (),
+) -> Executed:
     """Run `notebook` in a fresh sandbox and judge-ready collect the answers to `sheets`.
 
-    A cell that takes the kernel down is left out and the rest run again, a few times over:
-    exercises that were right before stay right.
+    left_out: places of cells that are not run. A cell that takes the kernel down is left out, too,
+    and the rest run again, a few times over: exercises that were right before stay right.
     """
     skip: dict[int, str] = {}
     stop = len(notebook.cells)
@@ -148,10 +158,12 @@ def execute(notebook: NotebookNode, sheets: dict[str, Sheet], limits: Any) -> Ex
     end = time.monotonic() + 2 * limits.notebook_seconds  # for all runs together
     while True:
         try:
-            with open_sandbox(limits) as sandbox:
+            server = warm_server(limits)
+            with open_sandbox(limits, server.rooms if server else None) as sandbox:
                 if sandbox.bwrap is None:
                     flags.append("no-sandbox")
-                result = asyncio.run(_run(copy.deepcopy(notebook), sheets, sandbox, skip, stop))
+                client = _Client(copy.deepcopy(notebook), sandbox, server)
+                result = asyncio.run(_run(client, sheets, skip, stop, left_out))
                 result.flags = sorted(set(flags + result.flags))
                 return result
         except KernelDied as death:
@@ -165,13 +177,13 @@ def execute(notebook: NotebookNode, sheets: dict[str, Sheet], limits: Any) -> Ex
 
 
 async def _run(
-    notebook: NotebookNode,
+    client: _Client,
     sheets: dict[str, Sheet],
-    sandbox: Sandbox,
     skip: dict[int, str],
     stop: int,
+    left_out: Collection[int],
 ) -> Executed:
-    client = _Client(notebook, sandbox)
+    notebook, sandbox = client.nb, client.sandbox
     result = Executed(notebook)
     end = time.monotonic() + sandbox.limits.notebook_seconds
     assert client.km is not None
@@ -182,7 +194,7 @@ async def _run(
         with Watchdog(pid, sandbox) as watchdog:
             await client.async_start_new_kernel_client()
             for index, cell in enumerate(notebook.cells[:stop]):
-                if cell.cell_type != "code":
+                if cell.cell_type != "code" or index in left_out:
                     continue
                 if index in skip:
                     text = f"This cell ended the kernel and was left out: {skip[index]}\n"

@@ -19,6 +19,7 @@ from nbgrader.preprocessors import (
     SaveCells,
 )
 
+from autograde.deadlines import LatePolicy
 from autograde.preprocessors import JudgeNotebook, RestoreCells, WriteStubs
 
 # A file that came with a submission and could stand in the way of a module of ours. nbgrader
@@ -26,7 +27,12 @@ from autograde.preprocessors import JudgeNotebook, RestoreCells, WriteStubs
 IGNORE = [".*", "*.py", "*.pyc", "*.so", "__pycache__", "course_lib", "autograde", "*.pth"]
 
 
-def configure(c: Any, classroom: Path, release: Path) -> None:
+def gradebook_url(classroom: Path) -> str:
+    """The gradebook of a class, where no other is named."""
+    return f"sqlite:///{classroom / 'gradebook.db'}"
+
+
+def configure(c: Any, classroom: Path, release: Path, db_url: str | None = None) -> None:
     """Point nbgrader at the rooms of a class, and plug in the judge."""
     # nbgrader runs `alembic` by name: it must be found where the environment is not activated.
     here = str(Path(sys.executable).parent)
@@ -36,9 +42,10 @@ def configure(c: Any, classroom: Path, release: Path) -> None:
     for room in ("source", "submitted", "autograded", "feedback"):
         setattr(c.CourseDirectory, f"{room}_directory", str(classroom / room))
     c.CourseDirectory.release_directory = str(release)
-    c.CourseDirectory.db_url = f"sqlite:///{classroom / 'gradebook.db'}"
+    c.CourseDirectory.db_url = db_url or gradebook_url(classroom)
     c.CourseDirectory.ignore = IGNORE
-    for step in (RestoreCells, JudgeNotebook):
+    c.AssignLatePenalties.plugin_class = LatePolicy
+    for step in (RestoreCells, JudgeNotebook, LatePolicy):
         c[step.__name__].root = str(classroom)
     c.GenerateAssignment.preprocessors = [
         LockCells,

@@ -8,11 +8,13 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 from nbgrader import utils
+from nbgrader.api import Gradebook
 from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor
 from traitlets import Unicode
 
 from autograde.cells import restore
 from autograde.classroom import Classroom
+from autograde.deadlines import handed_in, write_due_dates
 from autograde.results import judged
 from autograde.sandbox import Limits
 from autograde.triage import BrokenSubmission, look_at
@@ -57,9 +59,20 @@ class RestoreCells(_InClassroom):
             look_at(file, room.submitted)
         except BrokenSubmission as broken:
             raise ValueError(f"{info['student']}: {broken}") from None
+        self._note_time(room, info)
         restored, flags = restore(nb, self.source(resources))
         restored.metadata[META] = {"flags": flags}
         return restored, resources
+
+    def _note_time(self, room: Classroom, info: dict[str, str]) -> None:
+        """Where the instructor says when things were handed in, that counts."""
+        times = handed_in(room)
+        if times is not None:
+            student, lesson = info["student"], info["assignment"]
+            with Gradebook(info["db_url"]) as book:
+                write_due_dates(book, room)
+                when = times.get((student, lesson))
+                book.update_or_create_submission(lesson, student, timestamp=when)
 
 
 class JudgeNotebook(_InClassroom):

@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -15,25 +16,52 @@ import nbformat
 from nbformat import NotebookNode
 
 from autograde.cells import checked_exercise, clean_markdown, clean_outputs, grade_id
+from autograde.demonstrations import left_out
 from autograde.execution import Executed, execute
 from autograde.exercises import find_lesson
 from autograde.judge import Verdict, judge, nothing_handed_over
 from autograde.sandbox import PROJECT, Limits, bubblewrap
 from autograde.sheets import make_sheet
-from autograde.source_check import borrowed, tampering
+from autograde.source_check import borrowed, definition, tampering
 from autograde.spec import Exercise
 from autograde.student.marking import Sheet
 
-DECIDING = ("cells", "execution", "judge", "results", "sandbox", "sheets", "source_check", "spec")
+DECIDING = (
+    *("cells", "demonstrations", "execution", "judge", "results", "sandbox", "sheets"),
+    *("source_check", "spec", "warm"),
+)
 
 
 @dataclass
 class Result:
-    """A judged notebook: cells with outputs, a verdict for each task, flags for a person."""
+    """A judged notebook: cells with outputs, a verdict for each task, flags for a person.
+
+    codes: exercise -> the source of its definition, without the docstring.
+    seconds: how long the notebook took in the sandbox.
+    """
 
     notebook: NotebookNode
     verdicts: list[Verdict]
     flags: list[str]
+    codes: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def to_text(self) -> str:
+        """As JSON, for the store and for the way from a worker."""
+        plain = {
+            "notebook": self.notebook,
+            "verdicts": [v.to_json() for v in self.verdicts],
+            "flags": self.flags,
+            "codes": self.codes,
+            "seconds": self.seconds,
+        }
+        return json.dumps(plain)
+
+    @classmethod
+    def from_text(cls, text: str) -> Result:
+        data = json.loads(text)
+        data["verdicts"] = [Verdict.from_json(v) for v in data["verdicts"]]
+        return cls(**{**data, "notebook": nbformat.from_dict(data["notebook"])})
 
 
 @cache
@@ -44,11 +72,11 @@ def hidden_sheets(lesson: str, secret: str) -> dict[str, Sheet]:
 
 
 @cache
-def _machinery() -> str:
+def machinery() -> str:
     """A hash of the code and the versions that decide a result."""
     digest = hashlib.sha256()
     files = [PROJECT / "autograde" / f"{name}.py" for name in DECIDING]
-    for folder in ("autograde/student", "autograde/exercises", "course_lib"):
+    for folder in ("autograde/student", "autograde/kernel", "autograde/exercises", "course_lib"):
         files += sorted((PROJECT / folder).rglob("*.py"))
     for file in files:
         digest.update(file.relative_to(PROJECT).as_posix().encode() + file.read_bytes())
@@ -61,8 +89,24 @@ def _machinery() -> str:
 def result_key(notebook: NotebookNode, lesson: str, secret: str, limits: Limits) -> str:
     """The hash under which the result of this notebook is kept."""
     cells = [[c.cell_type, c.source, grade_id(c)] for c in notebook.cells]
-    decides = [cells, lesson, secret, asdict(limits), _machinery()]
+    decides = [cells, lesson, secret, asdict(limits), machinery()]
     return hashlib.sha256(json.dumps(decides).encode()).hexdigest()
+
+
+def make_result(
+    notebook: NotebookNode, source: NotebookNode, lesson: str, secret: str, limits: Limits
+) -> Result:
+    """Run and judge a restored notebook."""
+    sheets = hidden_sheets(lesson, secret)
+    began = time.monotonic()
+    executed = execute(notebook, sheets, limits, left_out(notebook, source))
+    seconds = round(time.monotonic() - began, 2)
+    result = _verdicts(executed, source, lesson, sheets)
+    code = [c.source for c in result.notebook.cells if c.cell_type == "code"]
+    exercises = [t.name for t in find_lesson(lesson).tasks if isinstance(t, Exercise)]
+    result.codes = {name: text for name in exercises if (text := definition(code, name))}
+    result.seconds = seconds
+    return result
 
 
 def judged(
@@ -70,30 +114,28 @@ def judged(
     limits: Limits,
 ) -> Result:  # fmt: skip
     """The result for a restored notebook: from the store if it is there, else made and stored."""
-    file = store / f"{result_key(notebook, lesson, secret, limits)}.json"
-    if file.exists():
-        return _read(file)
-    sheets = hidden_sheets(lesson, secret)
-    result = _verdicts(execute(notebook, sheets, limits), source, lesson, sheets)
-    store.mkdir(parents=True, exist_ok=True)
-    draft = file.with_suffix(f".{os.getpid()}.draft")
-    draft.write_text(
-        json.dumps(
-            {
-                "notebook": nbformat.writes(result.notebook),
-                "verdicts": [v.to_json() for v in result.verdicts],
-                "flags": result.flags,
-            }
-        )
-    )
-    draft.replace(file)  # whole or not at all: a batch may be killed at any point
+    key = result_key(notebook, lesson, secret, limits)
+    result = from_store(store, key)
+    if result is None:
+        result = make_result(notebook, source, lesson, secret, limits)
+        to_store(store, key, result.to_text())
     return result
 
 
-def _read(file: Path) -> Result:
-    data = json.loads(file.read_text())
-    verdicts = [Verdict.from_json(v) for v in data["verdicts"]]
-    return Result(nbformat.reads(data["notebook"], as_version=4), verdicts, data["flags"])
+def from_store(store: Path, key: str) -> Result | None:
+    """What is kept under a key, or None."""
+    try:
+        return Result.from_text((store / f"{key}.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def to_store(store: Path, key: str, text: str) -> None:
+    """Keep a text under a key, whole or not at all: a batch may be killed at any point."""
+    store.mkdir(parents=True, exist_ok=True)
+    draft = store / f"{key}.{os.getpid()}.draft"
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(store / f"{key}.json")
 
 
 def _verdicts(

@@ -64,23 +64,28 @@ submissions of people whom you do not trust this way. On Debian or Ubuntu:
 
 
 class Sandbox:
-    """A room on disk, and the commands that run inside it."""
+    """A room on disk, and the commands that run inside it.
 
-    def __init__(self, room: Path, limits: Limits, bwrap: str | None) -> None:
-        self.room, self.limits, self.bwrap = room, limits, bwrap
+    forks: the command runs nothing of a student's, but forks processes that do, each of which
+    raises walls of its own (`autograde.kernel`). It sees the system's /proc for that.
+    """
+
+    def __init__(self, room: Path, limits: Limits, bwrap: str | None, forks: bool = False) -> None:
+        self.room, self.limits, self.bwrap, self.forks = room, limits, bwrap, forks
         self.course = COURSE if bwrap else PROJECT
 
     def command(self, argv: list[str]) -> list[str]:
         """The command that runs `argv` inside."""
         env = shutil.which("env") or "/usr/bin/env"
-        inside = [env, "-i", *self._environment(), *argv]
+        inside = [env, "-i", *(f"{k}={v}" for k, v in self.environment().items()), *argv]
         if self.bwrap:
             # bubblewrap is process 1 inside: its own environment can be read there, too.
             inside = [env, "-i", self.bwrap, *self._walls(), "--", *inside]
         return [*self._prlimit(), *inside]
 
-    def _environment(self) -> list[str]:
-        values = {
+    def environment(self) -> dict[str, str]:
+        """The environment inside, which has nothing of the host's."""
+        return {
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
             "HOME": "/tmp" if self.bwrap else str(self.room),
             "LANG": "C.UTF-8",
@@ -99,7 +104,6 @@ class Sandbox:
             # No point depends on how well a detector learnt: a cell that trains takes a few steps.
             BUDGET_VARIABLE: "0.02",
         }
-        return [f"{k}={v}" for k, v in values.items()]
 
     def _prlimit(self) -> list[str]:
         prlimit = shutil.which("prlimit")
@@ -125,8 +129,12 @@ class Sandbox:
                 walls += ["--symlink", os.readlink(folder), folder]
             elif os.path.exists(folder):
                 walls += ["--ro-bind", folder, folder]
-        # Root outside stays root to /proc/sys, whose core_pattern runs programs on the host.
-        walls += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
+        if self.forks:
+            # Not 0: who is root cannot map itself into a namespace of its own without more rights.
+            walls += ["--uid", "1000", "--gid", "1000", "--bind", "/proc", "/proc", "--dev", "/dev"]
+        else:
+            # Root outside stays root to /proc/sys, whose core_pattern runs programs on the host.
+            walls += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
         walls += ["--size", str(self.limits.room), "--tmpfs", "/dev/shm"]
         walls += ["--size", str(self.limits.room * 4), "--tmpfs", "/tmp"]
         for prefix in dict.fromkeys((sys.base_prefix, sys.prefix)):
@@ -139,6 +147,9 @@ class Sandbox:
         walls += ["--ro-bind", str(PROJECT / "course_lib"), str(COURSE / "course_lib")]
         walls += ["--ro-bind", str(PROJECT / "autograde" / "student"), str(student)]
         walls += ["--tmpfs", str(student / "public"), "--remount-ro", str(student / "public")]
+        if self.forks:
+            kernel = "autograde/kernel"
+            walls += ["--ro-bind", str(PROJECT / kernel), str(COURSE / kernel)]
         init = "autograde/__init__.py"
         walls += ["--ro-bind", str(PROJECT / init), str(COURSE / init)]
         walls += ["--bind", str(self.room), str(self.room), "--chdir", "/tmp"]
@@ -146,10 +157,11 @@ class Sandbox:
 
 
 @contextlib.contextmanager
-def open_sandbox(limits: Limits) -> Iterator[Sandbox]:
-    """A sandbox with a fresh room, which is removed at the end."""
+def open_sandbox(limits: Limits, rooms: Path | None = None) -> Iterator[Sandbox]:
+    """A sandbox with a fresh room, which is removed at the end. rooms: where to make the room."""
     # Sockets live in the room, and their paths must stay under 108 characters.
-    room = Path(tempfile.mkdtemp(prefix="room-", dir="/tmp" if os.path.isdir("/tmp") else None))
+    place = rooms or ("/tmp" if os.path.isdir("/tmp") else None)
+    room = Path(tempfile.mkdtemp(prefix="room-", dir=place))
     try:
         yield Sandbox(room, limits, bubblewrap())
     finally:

@@ -64,14 +64,21 @@ def _look_beside(file: Path) -> None:
                     )
 
 
-def read_submission(file: Path, submitted: Path) -> NotebookNode:
-    """The notebook in `file`, or BrokenSubmission with the reason."""
+def read_bytes(file: Path, submitted: Path) -> bytes:
+    """What stands in a submitted file, or BrokenSubmission with the reason."""
     look_at(file, submitted)
+    fd = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    with os.fdopen(fd, "rb") as opened:
+        return opened.read(LARGEST + 1)
+
+
+def parse_submission(raw: bytes, name: str) -> NotebookNode:
+    """The notebook in a file's bytes, or BrokenSubmission with the reason."""
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = json.loads(raw.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise BrokenSubmission(
-            f"{file.name} is no whole notebook file ({type(error).__name__}): "
+            f"{name} is no whole notebook file ({type(error).__name__}): "
             "was the upload cut off? Hand in again"
         ) from None
     try:
@@ -81,7 +88,12 @@ def read_submission(file: Path, submitted: Path) -> NotebookNode:
             cell["cell_type"], cell["source"], cell["metadata"].get("x")
     except Exception as error:  # a hostile file may break the reader in any way
         raise BrokenSubmission(
-            f"{file.name} is JSON but no Jupyter notebook ({type(error).__name__}). "
+            f"{name} is JSON but no Jupyter notebook ({type(error).__name__}). "
             "Open it in JupyterLab, save, and hand in again"
         ) from None
     return notebook
+
+
+def read_submission(file: Path, submitted: Path) -> NotebookNode:
+    """The notebook in `file`, or BrokenSubmission with the reason."""
+    return parse_submission(read_bytes(file, submitted), file.name)

@@ -1,0 +1,151 @@
+"""Workers that judge: two on this machine, or as many as a Dask cluster has.
+
+The same code serves both. Jobs carry all that they need (`autograde.jobs`), so workers share no
+disk with the class; results come back here, to the one process that writes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dask
+from distributed import Client, LocalCluster, Security, as_completed
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from autograde.results import machinery
+
+SETTINGS = {
+    "distributed.worker.daemon": False,  # a worker starts sandboxes
+    "distributed.scheduler.allowed-failures": 2,
+    "distributed.worker.memory.spill": False,
+    "distributed.admin.large-graph-warning-threshold": "1GB",
+    "distributed.comm.timeouts.connect": "30s",
+}
+
+
+class OtherVersion(Exception):
+    """A worker would judge by other code than ours."""
+
+
+class Workers:
+    """Workers to whom work is given piece by piece.
+
+    count: how many to start here. address: those of a running Dask scheduler instead.
+    """
+
+    def __init__(self, count: int, address: str | None = None) -> None:
+        self._tags: dict[str, Any] = {}
+        self._scratch = tempfile.TemporaryDirectory(prefix="autograde-")
+        self._cluster: LocalCluster | None = None
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        with dask.config.set(SETTINGS):
+            if address is None:
+                self._cluster = self._start(count)
+            self._client = Client(self._cluster or address, timeout="60s")
+        self._finished = as_completed([], with_results=False)
+        self._check_versions()
+
+    def _start(self, count: int) -> LocalCluster:
+        # Whoever can speak to a scheduler can run code as its user: only we can, by certificate.
+        return LocalCluster(
+            n_workers=max(1, count),
+            threads_per_worker=1,
+            protocol="tls://",
+            security=Security.temporary(),
+            dashboard_address=None,
+            memory_limit=0,
+            local_directory=self._scratch.name,
+            silence_logs=logging.CRITICAL,
+            preload=["autograde.batch"],
+        )
+
+    def _check_versions(self) -> None:
+        ours = machinery()
+        for worker, theirs in self._client.run(machinery).items():
+            if theirs != ours:
+                raise OtherVersion(
+                    f"the worker {worker} has another version of the course, of Python or of a "
+                    "package than this machine: install the same on both, and start it again"
+                )
+
+    @property
+    def slots(self) -> int:
+        """How many pieces of work can be done at once."""
+        return max(1, sum(self._client.nthreads().values()))
+
+    def __len__(self) -> int:
+        return len(self._tags)
+
+    def submit(self, tag: Any, function: Callable[..., Any], *args: Any) -> None:
+        """Have a worker call the function; `finished` gives its result with this tag."""
+        key = f"{function.__name__}-{uuid.uuid4()}"
+        self._tags[key] = tag
+        self._finished.add(self._client.submit(function, *args, key=key, pure=False))
+
+    def finished(self) -> tuple[Any, Any]:
+        """(tag, result) of a piece of work that is done; the exception, if it raised one."""
+        future = next(self._finished)
+        tag = self._tags.pop(future.key)
+        error = future.exception()
+        result = error if error is not None else future.result()
+        future.release()
+        return tag, result
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give up what is not done, and end the workers that were started here."""
+        self._client.close(timeout=5)
+        if self._cluster is not None:
+            self._cluster.close(timeout=20)
+        self._scratch.cleanup()
+
+
+def dask_setup(worker: Any) -> None:
+    """Called in each local worker: Ctrl-C is for the process that leads, and then ends us."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(1)
+
+
+class _Rate(ProgressColumn):
+    """Submissions a minute."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed * 60:.0f}/min" if task.speed else "", style="progress.data.speed")
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[Progress]:
+    columns = (
+        TextColumn("{task.description:<8}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[now]}"),
+    )
+    with Progress(*columns, console=console, speed_estimate_period=120) as progress:
+        yield progress

@@ -1,0 +1,83 @@
+"""What a worker does: judge one submission, draw one page of feedback.
+
+Workers know no classroom, no gradebook and no file of the class: everything comes with the job
+and goes back with the answer, so a worker may stand on another machine.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbconvert import HTMLExporter
+from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
+from nbgrader.converters import GenerateFeedback
+from nbgrader.coursedir import CourseDirectory
+from traitlets.config import Config
+
+from autograde.cells import restore
+from autograde.results import make_result, result_key
+from autograde.sandbox import Limits
+from autograde.triage import BrokenSubmission, parse_submission
+
+
+@dataclass(frozen=True)
+class Job:
+    """A submission to judge: the file as it was handed in, and what it is judged by."""
+
+    name: str
+    raw: bytes
+    source: str
+    lesson: str
+    secret: str
+    limits: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a worker found: the text of a Result with its key, or why there is none."""
+
+    key: str = ""
+    result: str = ""
+    flags: list[str] = field(default_factory=list)
+    broken: str = ""
+
+
+def judge_submission(job: Job) -> Judged:
+    """Judge one submission; whatever is wrong with it ends as a reason, never as an error."""
+    try:
+        notebook = parse_submission(job.raw, job.name)
+        source = nbformat.from_dict(json.loads(job.source))
+        restored, flags = restore(notebook, source)
+        limits = Limits(**job.limits)
+        key = result_key(restored, job.lesson, job.secret, limits)
+        result = make_result(restored, source, job.lesson, job.secret, limits)
+        return Judged(key, result.to_text(), flags)
+    except BrokenSubmission as broken:
+        return Judged(broken=str(broken))
+    except (Exception, RecursionError) as error:
+        return Judged(broken=f"grading failed: {type(error).__name__}: {error}"[:500])
+
+
+@cache
+def _exporter() -> HTMLExporter:
+    """nbgrader's feedback template, made ready once."""
+    settings = GenerateFeedback(coursedir=CourseDirectory(), config=Config()).config
+    exporter = HTMLExporter(config=settings)
+    exporter.register_preprocessor(CSSHTMLHeaderPreprocessor, enabled=True)
+    return exporter
+
+
+def feedback_page(notebook: str, nbgrader: dict[str, Any], title: str) -> str:
+    """The feedback for a judged notebook whose cells carry their scores, as nbgrader draws it."""
+    resources = {"nbgrader": nbgrader, "metadata": {"name": title}}
+    page, _ = _exporter().from_notebook_node(nbformat.from_dict(json.loads(notebook)), resources)
+    return page
+
+
+def job_for(file: Path, raw: bytes, source: str, lesson: str, secret: str, limits: Limits) -> Job:
+    return Job(file.name, raw, source, lesson, secret, asdict(limits))
