@@ -6,6 +6,7 @@ is left out, unless something that the student wrote takes a name from it.
 
 from __future__ import annotations
 
+import ast
 import re
 import symtable
 
@@ -64,18 +65,22 @@ def _tables(code: str) -> list[symtable.SymbolTable] | None:
 
 def names_used(code: str) -> set[str] | None:
     """Names that a cell takes from the notebook; None where that cannot be told."""
-    tables = _tables(code)
-    if tables is None:
+    tables, tree = _tables(code), parse(code)
+    if tables is None or tree is None:
         return None
     top, inner = tables[0], tables[1:]
     used = {s.get_name() for s in top.get_symbols() if s.is_referenced()}
     used |= {s.get_name() for t in inner for s in t.get_symbols() if s.is_global()}
-    return used | _attributes(code)
+    # The words that reach any name count as attributes and in texts, too.
+    used |= ANY_NAME & set(re.findall(r"[A-Za-z_]\w+", code))
+    return used.union(*map(_changed, ast.walk(tree)))
 
 
-def _attributes(code: str) -> set[str]:
-    """Of the words that reach any name, those that are written as an attribute or in a text."""
-    return ANY_NAME & set(re.findall(r"[A-Za-z_]\w+", code))
+def _changed(node: ast.AST) -> set[str]:
+    """Names that must be there already for a statement to change or delete them."""
+    targets: list[ast.expr] = [node.target] if isinstance(node, ast.AugAssign) else []
+    targets += node.targets if isinstance(node, ast.Delete) else []
+    return {t.id for t in targets if isinstance(t, ast.Name)}
 
 
 def names_bound(code: str) -> set[str]:

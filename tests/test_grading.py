@@ -21,9 +21,11 @@ from autograde.cells import checked_exercise
 from autograde.classroom import Classroom
 from autograde.demo import BROKEN_FILES, CLASS, expected_points
 from autograde.exercises import LESSONS
-from autograde.grading import Grade, submissions, write_scores
+from autograde.grades import Grade
+from autograde.grading import submissions
 from autograde.results import hidden_sheets
 from autograde.sandbox import PROJECT
+from autograde.scores import write_scores
 from autograde.triage import BrokenSubmission, read_submission
 
 pytestmark = needs_sandbox

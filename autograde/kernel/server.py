@@ -81,6 +81,7 @@ def _become_kernel(asked: dict, answer: socket.socket) -> None:
 
 def _run(environment: dict[str, str], connection: str) -> None:
     import numpy
+    import torch
     from ipykernel.kernelapp import IPKernelApp
 
     null = os.open(os.devnull, os.O_RDWR)
@@ -92,6 +93,7 @@ def _run(environment: dict[str, str], connection: str) -> None:
     sys.argv = ["ipykernel_launcher"]
     random.seed()  # as in a fresh process: no fork can foretell another's numbers
     numpy.random.seed()
+    torch.seed()
     app = IPKernelApp.instance()
     app.initialize(["-f", connection, "--HistoryManager.hist_file=:memory:"])
     app.start()
