@@ -76,6 +76,16 @@ def _grade(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _regrade(args: argparse.Namespace, console: Console) -> int:
+    from autograde.grading import Settings
+    from autograde.regrade import regrade
+
+    settings = Settings(args.workers, args.scheduler, db_url=args.db_url)
+    room = Classroom(args.classroom)
+    regrade(room, args.lesson, args.exercise, args.write, console, settings)
+    return 0
+
+
 def _demo(args: argparse.Namespace, console: Console) -> int:
     from autograde.demo import make_class
 
@@ -128,18 +138,27 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("lessons", nargs="*", metavar="LESSON", help=known)
         return sub
 
+    def judging(sub: argparse.ArgumentParser) -> None:
+        cores = os.cpu_count() or 1
+        sub.add_argument("--classroom", type=Path, default=Path(room), help="default: %(default)s")
+        sub.add_argument("--workers", type=int, default=cores, help="default: %(default)s")
+        sub.add_argument("--scheduler", metavar="ADDRESS", help="judge on a running Dask cluster")
+        text = "a gradebook elsewhere, e.g. postgresql://…"
+        sub.add_argument("--db-url", metavar="URL", help=text)
+
     text = "Make classroom/source and lessons/ from solutions/."
     sub = command("build", _build, text, lessons=(*LESSONS, *PAGES))
     sub.add_argument("--solved", action="store_true", help="run the solutions and keep the pages")
     sub.add_argument("--classroom", type=Path, default=Path(room), help="default: %(default)s")
     sub = command("grade", _grade, "Grade everything in submitted/; write reports and feedback.")
-    sub.add_argument("--classroom", type=Path, default=Path(room), help="default: %(default)s")
-    sub.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="default: %(default)s"
-    )
-    sub.add_argument("--scheduler", metavar="ADDRESS", help="judge on a running Dask cluster")
+    judging(sub)
     sub.add_argument("--force", action="store_true", help="judge again what has a result already")
-    sub.add_argument("--db-url", metavar="URL", help="a gradebook elsewhere, e.g. postgresql://…")
+    text = "Judge one exercise again, after it was mended; show whose points change."
+    sub = command("regrade", _regrade, text, lessons=())
+    sub.add_argument("lesson", metavar="LESSON")
+    sub.add_argument("exercise", metavar="EXERCISE")
+    sub.add_argument("--write", action="store_true", help="write the new points down")
+    judging(sub)
     sub = command("demo", _demo, "Fill an empty classroom with a sample class.", lessons=())
     sub.add_argument("--classroom", type=Path, default=Path(room), help="default: %(default)s")
     sub = command("try", _try, "Judge one Python file in the sandbox.", lessons=())

@@ -19,7 +19,7 @@ from autograde.classroom import Classroom
 from autograde.exercises import find_lesson
 from autograde.grades import Grade, write_grades
 from autograde.jobs import Judged, feedback_page, job_for, judge_submission
-from autograde.recording import Page, Recorder
+from autograde.recording import Recorder
 from autograde.results import Result, machinery, to_store
 from autograde.sandbox import NO_SANDBOX, Limits, bubblewrap
 from autograde.scores import write_scores
@@ -72,7 +72,7 @@ def grade(
     for lesson in handed:
         build(lesson, classroom, classroom.root / "release", settings.db_url)
     with Workers(settings.workers, settings.scheduler) as workers, progress_bar(console) as bar:
-        batch = _Batch(classroom, settings, workers, bar)
+        batch = Batch(classroom, settings, workers, bar)
         try:
             grades = batch.run(todo)
         except KeyboardInterrupt:
@@ -87,7 +87,7 @@ def grade(
     return grades
 
 
-class _Batch:
+class Batch:
     """One run over a list of submissions: judge, keep, record, draw feedback."""
 
     def __init__(
@@ -113,10 +113,15 @@ class _Batch:
                 else:
                     self._begin(Grade(*who))
                 self.bar.update(task, completed=self.done)
-            if len(self.workers):
-                self._go_on(*self.workers.finished())
+            self.wait(at_most=1)
             self.bar.update(task, completed=self.done)
         return [self.grades[who] for who in todo]
+
+    def wait(self, at_most: int | None = None) -> None:
+        """Go on with what the workers are done with, until there is nothing more."""
+        while len(self.workers) and at_most != 0:
+            self._go_on(*self.workers.finished())
+            at_most = None if at_most is None else at_most - 1
 
     def _begin(self, grade: Grade) -> None:
         """Take a result from the store, or have a worker make it."""
@@ -155,16 +160,16 @@ class _Batch:
         if found.broken:
             self._broken(grade, found.broken)
             return
-        result = Result.from_text(found.result)
         grade.flags = list(found.flags)
+        self.record(grade, Result.from_text(found.result))
+
+    def record(self, grade: Grade, result: Result) -> None:
+        """Write a result down and have its feedback drawn."""
         try:
             page = self.recorder.record(grade, result)
         except Exception as error:
             self._broken(grade, f"nbgrader could not record it: {type(error).__name__}: {error}")
             return
-        self._draw(grade, page)
-
-    def _draw(self, grade: Grade, page: Page) -> None:
         self.workers.submit((grade, ""), feedback_page, page.notebook, page.nbgrader, page.title)
 
     def _broken(self, grade: Grade, reason: str) -> None:

@@ -14,6 +14,8 @@ import sys
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from nbformat import NotebookNode
+
 from autograde.student.compare import KINDS, plain_number
 from autograde.student.marking import CaseMark, Sheet, mark
 from autograde.student.plain import PlainError, unpack
@@ -58,6 +60,13 @@ class Verdict:
         ]
         points = f"{self.points:g} of {self.max_points:g} points"
         return html_page(f"{self.title} · {points}", rows, self.notes)
+
+    def as_output(self) -> NotebookNode:
+        """The verdict as the output of its check cell: nbgrader reads the points from the text."""
+        data = {"text/html": self.as_html(), "text/plain": f"{self.points:g}"}
+        return NotebookNode(
+            output_type="execute_result", data=data, metadata={}, execution_count=None
+        )
 
 
 def parse_answers(

@@ -160,10 +160,7 @@ def _verdicts(
         if isinstance(find_lesson(lesson).task(name), Exercise):
             verdict = _refuse_borrowed(verdict, code, given, sheets[name])
         verdicts.append(verdict)
-        data = {"text/html": verdict.as_html(), "text/plain": f"{verdict.points:g}"}
-        cell.outputs = [
-            NotebookNode(output_type="execute_result", data=data, metadata={}, execution_count=None)
-        ]
+        cell.outputs = [verdict.as_output()]
     odd = tampering(code, given)
     if odd:
         executed.flags.append(f"look-at-source:{'+'.join(odd)[:60]}")

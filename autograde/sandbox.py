@@ -37,7 +37,7 @@ class Limits:
     notebook_seconds: int = 600
     memory: int = 3 << 30
     processes: int = 80
-    threads: int = 500
+    threads: int = 200
     room: int = 64 << 20
     file: int = 32 << 20
     message: int = 16 << 20  # one message from a kernel
@@ -81,7 +81,7 @@ class Sandbox:
         if self.bwrap:
             # bubblewrap is process 1 inside: its own environment can be read there, too.
             inside = [env, "-i", self.bwrap, *self._walls(), "--", *inside]
-        return [*self._prlimit(), *inside]
+        return [*self._manners(), *inside]
 
     def environment(self) -> dict[str, str]:
         """The environment inside, which has nothing of the host's."""
@@ -105,12 +105,14 @@ class Sandbox:
             BUDGET_VARIABLE: "0.02",
         }
 
-    def _prlimit(self) -> list[str]:
-        prlimit = shutil.which("prlimit")
+    def _manners(self) -> list[str]:
+        """Behind everybody else in the queue for the processors, and within the system's limits."""
+        nice, prlimit, limits = shutil.which("nice"), shutil.which("prlimit"), self.limits
+        before = [nice, "-n", "10"] if nice else []
         if prlimit is None:
-            return []
-        limits = self.limits
-        return [prlimit, "--core=0", f"--fsize={limits.file}", f"--as={4 * limits.memory}", "--"]
+            return before
+        sizes = [f"--fsize={limits.file}", f"--as={4 * limits.memory}"]
+        return [*before, prlimit, "--core=0", *sizes, "--"]
 
     def _walls(self) -> list[str]:
         walls = ["--unshare-all", "--unshare-user", "--cap-drop", "ALL", "--die-with-parent"]

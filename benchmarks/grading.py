@@ -1,7 +1,7 @@
 """How long grading takes: beside plain nbgrader, and for a class of a thousand.
 
-    python -m benchmarks.grading                  # 40 submissions, three times each way: half an hour
-    python -m benchmarks.grading --scale 100 1000 # a class of each size, with ours alone
+    python -m benchmarks.grading  # 40 submissions, three times each way; half an hour
+    python -m benchmarks.grading --scale 100 1000  # a class of each size, with ours alone
 
 Both grade the same submissions of lesson 01, on this machine, in one run, turn by turn. Plain
 nbgrader is `nbgrader autograde` with its own default preprocessors; ours is `autograde grade`
