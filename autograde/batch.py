@@ -6,17 +6,18 @@ disk with the class; results come back here, to the one process that writes.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import dask
 from distributed import Client, LocalCluster, Security, as_completed
+from distributed.deploy import Cluster
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -37,7 +38,9 @@ SETTINGS = {
     "distributed.scheduler.allowed-failures": 2,
     "distributed.worker.memory.spill": False,
     "distributed.admin.large-graph-warning-threshold": "1GB",
-    "distributed.comm.timeouts.connect": "30s",
+    "distributed.comm.timeouts.connect": "60s",
+    "distributed.scheduler.http.routes": [],  # nothing to see for others on this machine
+    "distributed.worker.http.routes": [],
 }
 
 
@@ -48,18 +51,19 @@ class OtherVersion(Exception):
 class Workers:
     """Workers to whom work is given piece by piece.
 
-    count: how many to start here. address: those of a running Dask scheduler instead.
+    count: how many to start here. there: those of a Dask cluster instead, named by the address
+    of its scheduler or by an object that stands for it.
     """
 
-    def __init__(self, count: int, address: str | None = None) -> None:
+    def __init__(self, count: int, there: str | Cluster | None = None) -> None:
         self._tags: dict[str, Any] = {}
-        self._scratch = tempfile.TemporaryDirectory(prefix="autograde-")
+        self._scratch = tempfile.TemporaryDirectory(prefix="autograde-", ignore_cleanup_errors=True)
         self._cluster: LocalCluster | None = None
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         with dask.config.set(SETTINGS):
-            if address is None:
+            if there is None:
                 self._cluster = self._start(count)
-            self._client = Client(self._cluster or address, timeout="60s")
+            self._client = Client(self._cluster or there, timeout="60s")
         self._finished = as_completed([], with_results=False)
         self._check_versions()
 
@@ -70,7 +74,8 @@ class Workers:
             threads_per_worker=1,
             protocol="tls://",
             security=Security.temporary(),
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
             local_directory=self._scratch.name,
             silence_logs=logging.CRITICAL,
@@ -117,9 +122,16 @@ class Workers:
 
     def close(self) -> None:
         """Give up what is not done, and end the workers that were started here."""
-        self._client.close(timeout=5)
+        with contextlib.suppress(TimeoutError):
+            self._client.close(timeout=5)
         if self._cluster is not None:
-            self._cluster.close(timeout=20)
+            nannies = list(self._cluster.workers.values())
+            with contextlib.suppress(TimeoutError):
+                self._cluster.close(timeout=20)
+            for nanny in nannies:  # one that was being started again may have missed it
+                if (process := getattr(nanny, "process", None)) is not None:
+                    with contextlib.suppress(AttributeError, OSError, ValueError):
+                        process.process.kill()
         self._scratch.cleanup()
 
 
@@ -136,7 +148,7 @@ class _Rate(ProgressColumn):
         return Text(f"{task.speed * 60:.0f}/min" if task.speed else "", style="progress.data.speed")
 
 
-@contextmanager
+@contextlib.contextmanager
 def progress_bar(console: Console) -> Iterator[Progress]:
     columns = (
         TextColumn("{task.description:<8}"),

@@ -34,7 +34,7 @@ from autograde.sandbox import Limits, Sandbox, Watchdog, open_sandbox, read_room
 from autograde.sheets import case_inputs
 from autograde.student.marking import Sheet
 from autograde.student.runner import CASE_SECONDS, Outcome
-from autograde.warm import ForkedProvisioner, WarmServer, warm_server
+from autograde.warm import ForkedProvisioner, NotWarm, WarmServer, warm_server
 
 MOST_DEATHS = 3
 GRACE = 10  # seconds for a kernel to react to an interrupt
@@ -156,9 +156,10 @@ def execute(
     stop = len(notebook.cells)
     flags: list[str] = []
     end = time.monotonic() + 2 * limits.notebook_seconds  # for all runs together
+    warm = True
     while True:
         try:
-            server = warm_server(limits)
+            server = warm_server(limits) if warm else None
             with open_sandbox(limits, server.rooms if server else None) as sandbox:
                 if sandbox.bwrap is None:
                     flags.append("no-sandbox")
@@ -166,6 +167,10 @@ def execute(
                 result = asyncio.run(_run(client, sheets, skip, stop, left_out))
                 result.flags = sorted(set(flags + result.flags))
                 return result
+        except (NotWarm, RuntimeError):  # there came no kernel: once more, with a fresh one
+            if not warm:
+                raise
+            warm = False
         except KernelDied as death:
             flags.append(f"kernel-died:cell-{death.index + 1}")
             skip[death.index] = death.reason

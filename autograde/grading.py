@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import nbformat
+from distributed.deploy import Cluster
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
@@ -36,12 +37,12 @@ class Stopped(Exception):
 class Settings:
     """How to grade.
 
-    workers: how many to start on this machine; scheduler: a Dask cluster's address instead.
+    workers: how many to start on this machine; scheduler: a Dask cluster, or its address, instead.
     force: judge again what has a result already. db_url: another gradebook than the class's own.
     """
 
     workers: int = 2
-    scheduler: str | None = None
+    scheduler: str | Cluster | None = None
     force: bool = False
     db_url: str | None = None
     limits: Limits = field(default_factory=Limits)

@@ -51,7 +51,7 @@ def judge_submission(job: Job) -> Judged:
     """Judge one submission; whatever is wrong with it ends as a reason, never as an error."""
     try:
         notebook = parse_submission(job.raw, job.name)
-        source = nbformat.from_dict(json.loads(job.source))
+        source = nbformat.reads(job.source, as_version=4)
         restored, flags = restore(notebook, source)
         limits = Limits(**job.limits)
         key = result_key(restored, job.lesson, job.secret, limits)

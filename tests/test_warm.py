@@ -121,6 +121,16 @@ def test_a_fork_that_fails_says_why(server: WarmServer, tmp_path) -> None:
     assert said("print(2)") == "2\n"
 
 
+def test_where_forking_fails_a_fresh_kernel_does_the_work(
+    server: WarmServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fork(*_: object) -> int:
+        raise NotWarm("no room")
+
+    monkeypatch.setattr(WarmServer, "fork", fork)
+    assert said("import os; print(os.getppid())") == "1\n"
+
+
 # ---------------------------------------------------------------- nothing shared
 
 WALLS = """
