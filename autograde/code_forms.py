@@ -22,7 +22,8 @@ WINDOW = 4  # every run of GRAM + WINDOW - 1 = 8 shared tokens shares a fingerpr
 
 BUILTINS = frozenset(dir(builtins))
 TOKEN = re.compile(
-    r"(?P<text>[rbfuRBFU]{0,2}(?:\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'))"
+    r"(?P<text>[rbfuRBFU]{0,2}(?:"
+    r"\"{3}(?s:.*?)\"{3}|'{3}(?s:.*?)'{3}|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'))"
     r"|(?P<number>\d(?:[eE][+-]?\d|[\w.])*|\.\d(?:[eE][+-]?\d|[\w.])*)"
     r"|(?P<name>\w+)|(?P<sign>\*\*=?|//=?|->|:=|[<>=!+\-*/@%&|^]=|<<|>>|[^\s\w])"
 )
@@ -31,7 +32,7 @@ TOKEN = re.compile(
 def tokens(code: str) -> list[str]:
     """The tokens of a definition, names included, with every number and text alike.
 
-    The code is a definition as `ast.unparse` writes it: without comments, each text on one line.
+    The code is a definition as `ast.unparse` writes it, without comments.
     """
     return ["0" if m.lastgroup in ("text", "number") else m.group() for m in TOKEN.finditer(code)]
 

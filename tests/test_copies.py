@@ -66,6 +66,14 @@ def test_every_solution_is_found_under_other_names(exercise: str) -> None:
         )
 
 
+def test_tokens() -> None:
+    code = "def f(x):\n    '''A 'b'\n    c'''\n    return x ** 2 // 1e-07 != .5j + s['a\\'b']"
+    assert tokens(code) == [
+        *("def", "f", "(", "x", ")", ":", "0", "return", "x", "**", "0", "//", "0", "!=", "0"),
+        *("+", "s", "[", "0", "]"),
+    ]
+
+
 def test_names_of_a_class_are_names_too() -> None:
     one = (
         "class A(nn.Module):\n    def __init__(self, k):\n        self.conv = nn.Conv2d(k, k, 3)\n"

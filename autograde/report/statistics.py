@@ -225,18 +225,24 @@ def _probes(verdicts: list[Verdict]) -> list[Probe]:
 def not_understood(stats: list[TaskStats], most: int = 6) -> list[Idea]:
     """What to come back to in class: the most frequent wrong ideas of all tasks.
 
-    All wrong answers to a question count together. What many left out counts, too: there they got
-    stuck; and so does what many failed in a way that no known mistake explains.
+    All wrong answers to a question count together; questions take half of the places at most.
+    What many left out counts, too: there they got stuck; and so does what many failed in a way
+    that no known mistake explains.
     """
     ideas: list[Idea] = []
+    answers: list[Idea] = []
     for s in stats:
-        ideas += [_wrong_answers(s)] if s.is_question else s.ideas
+        if s.is_question:
+            answers.append(_wrong_answers(s))
+        else:
+            ideas += s.ideas
         if 4 * s.statuses["not attempted"] >= s.graded:
             ideas.append(Idea(s.name, "not attempted", "", s.statuses["not attempted"]))
         if s.probes and 10 * s.unknown >= s.graded:
             says = f"No known mistake explains it. Most fail the case: {s.probes[0].says}."
             ideas.append(Idea(s.name, "another mistake", says, s.unknown))
-    return sorted((i for i in ideas if i.count), key=lambda i: -i.count)[:most]
+    answers = sorted(answers, key=lambda i: -i.count)[: most // 2]
+    return sorted((i for i in ideas + answers if i.count), key=lambda i: -i.count)[:most]
 
 
 def _wrong_answers(stats: TaskStats) -> Idea:
