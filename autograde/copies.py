@@ -97,9 +97,15 @@ def flag_copies(lesson: Lesson, grades: list[Grade], reference: dict[str, str]) 
     pairs: list[Pair] = []
     for task in lesson.tasks:
         if isinstance(task, Exercise):
-            codes = {g.student: c for g in mine if (c := g.codes.get(task.name))}
+            own = {s: v for (s, name), v in verdicts.items() if name == task.name}
+            blank = {s for s, v in own.items() if v.status == "not attempted"}  # all alike
+            codes = {
+                g.student: code
+                for g in mine
+                if g.student not in blank and (code := g.codes.get(task.name))
+            }
             found = near_copies(task.name, codes, reference.get(task.name, ""))
-            _flag(found, {s: v for (s, name), v in verdicts.items() if name == task.name})
+            _flag(found, own)
             pairs += found
     return sorted(_counted(pairs), key=_rank)
 

@@ -203,6 +203,11 @@ def test_no_flag_without_points() -> None:
     assert flags(grades) == {"a": ["near-copy-of:b"], "b": []}
 
 
+def test_what_was_given_and_left_as_it_was_is_no_copy() -> None:
+    code = {"box_iou": other_way()["box_iou"] + "\n    raise NotImplementedError"}
+    assert flag_copies(LESSON, handed_in({"a": code, "b": code}, "blank"), reference()) == []
+
+
 def test_a_student_may_have_any_name() -> None:
     code = other_way()["box_iou"]
     names = ("the solution", "<script>", "")
