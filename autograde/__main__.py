@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
             if args.command != "build" or name not in PAGES:
                 find_lesson(name)
         return args.run(args, console)
-    except (KeyError, FileExistsError, FileNotFoundError, LessonError) as error:
+    except (KeyError, FileExistsError, FileNotFoundError, LessonError, ValueError) as error:
         message = error.args[0] if isinstance(error, KeyError) else error
         print(f"autograde {args.command}: {message}", file=sys.stderr)
         return 2
@@ -70,9 +70,36 @@ def _grade(args: argparse.Namespace, console: Console) -> int:
         )
         return 2
     print_table(grades, console)
-    console.print(f"scores    {classroom.reports / 'scores.csv'}", soft_wrap=True)
-    console.print(f"grades    {classroom.reports / 'grades.csv'}", soft_wrap=True)
+    for name in dict.fromkeys(g.lesson for g in grades):
+        console.print(f"report    {classroom.reports / name}.html", soft_wrap=True)
+    console.print(f"scores    {classroom.reports}/: scores.csv, grades.csv", soft_wrap=True)
     console.print(f"feedback  {classroom.feedback}/<student>/<lesson>/", soft_wrap=True)
+    return 0
+
+
+def _report(args: argparse.Namespace, console: Console) -> int:
+    from autograde.exports import without_key, write_moodle
+    from autograde.grades import read_grades
+    from autograde.reports import write_reports
+
+    classroom = Classroom(args.classroom)
+    grades = read_grades(classroom)
+    graded = list(dict.fromkeys(g.lesson for g in grades))
+    wanted = args.lessons or graded
+    if not graded or set(wanted) - set(graded):
+        missing = ", ".join(x for x in wanted if x not in graded) or "anything"
+        raise FileNotFoundError(
+            f"{missing} has not been graded yet; first: python -m autograde grade"
+        )
+    for page in write_reports(classroom, wanted, [g for g in grades if g.lesson in wanted]):
+        console.print(str(page), soft_wrap=True)
+    console.print(str(classroom.reports / "canvas.csv"), soft_wrap=True)
+    console.print(str(write_moodle(classroom, grades, args.moodle_key)), soft_wrap=True)
+    if left := without_key(classroom, grades, args.moodle_key):
+        names = ", ".join(left)
+        print(
+            f"not in moodle.csv, for roster.csv has no {args.moodle_key}: {names}", file=sys.stderr
+        )
     return 0
 
 
@@ -153,6 +180,11 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("grade", _grade, "Grade everything in submitted/; write reports and feedback.")
     judging(sub)
     sub.add_argument("--force", action="store_true", help="judge again what has a result already")
+    text = "Write reports/ anew from the last grading: pages, scores, files for Canvas and Moodle."
+    sub = command("report", _report, text)
+    sub.add_argument("--classroom", type=Path, default=Path(room), help="default: %(default)s")
+    keys = ("username", "email", "idnumber")
+    sub.add_argument("--moodle-key", choices=keys, default="username", help="default: %(default)s")
     text = "Judge one exercise again, after it was mended; show whose points change."
     sub = command("regrade", _regrade, text, lessons=())
     sub.add_argument("lesson", metavar="LESSON")

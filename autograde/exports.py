@@ -16,6 +16,7 @@ from typing import Literal
 from autograde.classroom import Classroom
 from autograde.exercises import find_lesson
 from autograde.grades import Grade
+from autograde.spec import LessonError
 
 COLUMNS = ("student", "login", "canvas_id", "sis_id", "email", "name")
 Key = Literal["username", "email", "idnumber"]
@@ -46,7 +47,7 @@ def read_roster(classroom: Classroom) -> dict[str, Person]:
         rows = csv.DictReader(lines)
         names = [(n or "").strip().lower() for n in rows.fieldnames or []]
         if "student" not in names:
-            raise ValueError(
+            raise LessonError(
                 f"{file} must have a column `student`, the name of the folder in submitted/; "
                 f"got {', '.join(names) or 'an empty file'}. Others it may have: "
                 f"{', '.join(COLUMNS[1:])}"
@@ -56,7 +57,7 @@ def read_roster(classroom: Classroom) -> dict[str, Person]:
             person = {k: v for k, v in zip(names, values, strict=False) if k in COLUMNS}
             student = person.get("student", "")
             if student in roster:
-                raise ValueError(f"{file}: {student} has two rows; leave one")
+                raise LessonError(f"{file}: {student} has two rows; leave one")
             if student:
                 roster[student] = person
     return roster
@@ -125,7 +126,7 @@ def write_moodle(classroom: Classroom, grades: list[Grade], key: Key = "username
     the roster is left out: `without_key` names them. "-" is Moodle's word for no grade.
     """
     if key not in KEYS:
-        raise ValueError(f"key must be one of {', '.join(KEYS)}, got {key!r}")
+        raise LessonError(f"key must be one of {', '.join(KEYS)}, got {key!r}")
     return _write(classroom.reports / "moodle.csv", _moodle(read_roster(classroom), grades, key))
 
 

@@ -8,7 +8,6 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import nbformat
 from distributed.deploy import Cluster
 from rich.console import Console
 from rich.markup import escape
@@ -17,15 +16,12 @@ from rich.progress import Progress
 from autograde.batch import Workers, progress_bar
 from autograde.build import build
 from autograde.classroom import Classroom
-from autograde.exercises import find_lesson
-from autograde.grades import Grade, write_grades
+from autograde.grades import Grade
 from autograde.jobs import Judged, feedback_page, job_for, judge_submission
 from autograde.recording import Recorder
+from autograde.reports import write_reports
 from autograde.results import Result, machinery, to_store
 from autograde.sandbox import NO_SANDBOX, Limits, bubblewrap
-from autograde.scores import write_scores
-from autograde.source_check import definition, near_copy
-from autograde.spec import Exercise, Lesson
 from autograde.triage import BrokenSubmission, read_bytes
 
 
@@ -81,10 +77,7 @@ def grade(
                 f"stopped: {batch.done} of {len(todo)} are graded. The same command goes on from "
                 "there"
             ) from None
-    for lesson in handed:
-        _flag_copies(classroom, find_lesson(lesson), grades)
-    write_grades(classroom, grades)
-    write_scores(classroom, grades)
+    write_reports(classroom, handed, grades)
     return grades
 
 
@@ -215,30 +208,3 @@ def _keep(store: Path, key: str, found: Judged) -> None:
         to_store(store, found.key, found.result)
     noted = {"key": found.key, "flags": found.flags, "broken": found.broken}
     to_store(store / "seen", key, json.dumps(noted))
-
-
-def _flag_copies(classroom: Classroom, lesson: Lesson, grades: list[Grade]) -> None:
-    """Flag definitions that are near copies of the reference's or of each other, for a person."""
-    solved = [c.source for c in classroom.source(lesson.name).cells if c.cell_type == "code"]
-    codes: dict[str, list[str]] = {}
-    for g in grades:
-        if g.lesson == lesson.name and not g.broken:
-            file = classroom.autograded / g.student / g.lesson / f"{g.lesson}.ipynb"
-            cells = nbformat.read(file, as_version=4).cells
-            codes[g.student] = [c.source for c in cells if c.cell_type == "code"]
-    by_student = {g.student: g for g in grades if g.lesson == lesson.name}
-    for task in lesson.tasks:
-        if not isinstance(task, Exercise):
-            continue
-        own = {s: d for s, cells in codes.items() if (d := definition(cells, task.name))}
-        reference = definition(solved, task.name)
-        for student, text in own.items():
-            verdict = next(v for v in by_student[student].verdicts if v.exercise == task.name)
-            if verdict.points <= 0:
-                continue
-            if near_copy(text, reference):
-                verdict.flags.append("near-copy-of-solution")
-            twins = [s for s, other in own.items() if s != student and near_copy(text, other)]
-            if twins:
-                more = f"+{len(twins) - 1}-more" if len(twins) > 1 else ""
-                verdict.flags.append(f"near-copy-of:{twins[0]}{more}")

@@ -16,11 +16,11 @@ from autograde.build import build
 from autograde.cells import checked_exercise
 from autograde.classroom import Classroom
 from autograde.exercises import find_lesson
-from autograde.grades import Grade, read_grades, write_grades
+from autograde.grades import Grade, read_grades
 from autograde.grading import Batch, Settings
 from autograde.judge import Verdict
+from autograde.reports import write_reports
 from autograde.results import Result
-from autograde.scores import write_scores
 from autograde.spec import LessonError
 
 
@@ -94,8 +94,8 @@ def _write(
     batch.wait()
     touched = {(c.grade.student, c.grade.lesson): c.grade for c in changes}
     grades = [touched.get((g.student, g.lesson), g) for g in read_grades(classroom)]
-    write_grades(classroom, grades)
-    write_scores(classroom, grades)
+    lesson = changes[0].grade.lesson
+    write_reports(classroom, [lesson], [g for g in grades if g.lesson == lesson])
 
 
 def _replace(notebook: NotebookNode, verdict: Verdict) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from autograde.classroom import Classroom
 from autograde.exercises import find_lesson
+from autograde.exports import cell
 from autograde.grades import Grade
 
 
@@ -26,12 +27,6 @@ def _rows(g: Grade) -> Iterator[tuple[str, float, float, str, list[str]]]:
             yield task.name, v.points, v.max_points, v.status, v.flags
 
 
-def _cell(text: object) -> str:
-    """A CSV cell that no spreadsheet runs as a formula."""
-    plain = str(text)
-    return f"'{plain}" if plain[:1] in ("=", "+", "-", "@", "\t", "\r") else plain
-
-
 def write_scores(classroom: Classroom, grades: list[Grade]) -> None:
     """reports/scores.csv, a row an exercise; reports/grades.csv, a row a student and lesson."""
     classroom.reports.mkdir(parents=True, exist_ok=True)
@@ -41,7 +36,7 @@ def write_scores(classroom: Classroom, grades: list[Grade]) -> None:
         for g in grades:
             for name, points, most, status, flags in _rows(g):
                 row = (g.student, g.lesson, name, f"{points:g}", f"{most:g}", status)
-                out.writerow([_cell(x) for x in (*row, " ".join(flags))])
+                out.writerow([cell(x) for x in (*row, " ".join(flags))])
     with (classroom.reports / "grades.csv").open("w", newline="", encoding="utf-8") as file:
         out = csv.writer(file)
         out.writerow(["student", "lesson", "points", "max_points", "status", "remarks"])
@@ -50,7 +45,7 @@ def write_scores(classroom: Classroom, grades: list[Grade]) -> None:
             status = "broken" if g.broken else "graded"
             remarks = g.broken or " ".join(g.flags)
             row = (g.student, g.lesson, f"{g.score:g}", f"{most:g}", status, remarks)
-            out.writerow([_cell(x) for x in row])
+            out.writerow([cell(x) for x in row])
 
 
 def print_table(grades: list[Grade], console: Console) -> None:

@@ -6,17 +6,12 @@ What is found here is refused (a call of the reference) or flagged for a person 
 from __future__ import annotations
 
 import ast
-import difflib
-import io
 import re
-import tokenize
 from collections.abc import Iterable
 
 CLOSED = ("course_lib", "torchvision")
 OPEN = ("course_lib.draw", "course_lib.explore")  # pictures are for everybody
 HIDING = {"exec", "eval", "__import__", "import_module", "getattr", "compile", "globals"}
-COPY_LENGTH = 60  # tokens; shorter functions look alike by nature
-COPY_RATIO = 0.92
 
 
 def parse(code: str) -> ast.Module | None:
@@ -181,26 +176,3 @@ def definition(cells: list[str], name: str) -> str:
                     node.body = body[1:]
                 return ast.unparse(node)
     return ""
-
-
-def tokens(code: str) -> list[str]:
-    """The tokens of a piece of code, with every number and text alike."""
-    out: list[str] = []
-    try:
-        for t in tokenize.generate_tokens(io.StringIO(code).readline):
-            if t.type == tokenize.NAME or t.type == tokenize.OP:
-                out.append(t.string)
-            elif t.type in (tokenize.NUMBER, tokenize.STRING):
-                out.append("0")
-    except (tokenize.TokenError, IndentationError):
-        return []
-    return out
-
-
-def near_copy(one: str, other: str) -> bool:
-    """Do two definitions share nearly all their tokens, names included? Short ones never count."""
-    a, b = tokens(one), tokens(other)
-    if min(len(a), len(b)) < COPY_LENGTH:
-        return False
-    match = difflib.SequenceMatcher(None, a, b, autojunk=False)
-    return match.quick_ratio() >= COPY_RATIO and match.ratio() >= COPY_RATIO
