@@ -12,6 +12,7 @@ import os
 import signal
 import tempfile
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -133,6 +134,33 @@ class Workers:
                     with contextlib.suppress(AttributeError, OSError, ValueError):
                         process.process.kill()
         self._scratch.cleanup()
+
+
+class Here:
+    """The same for a few small pieces of work: they are done at once, in this process."""
+
+    slots = 1
+
+    def __init__(self) -> None:
+        self._done: deque[tuple[Any, Any]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._done)
+
+    def submit(self, tag: Any, function: Callable[..., Any], *args: Any) -> None:
+        try:
+            self._done.append((tag, function(*args)))
+        except Exception as error:
+            self._done.append((tag, error))
+
+    def finished(self) -> tuple[Any, Any]:
+        return self._done.popleft()
+
+    def __enter__(self) -> Here:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.clear()
 
 
 def dask_setup(worker: Any) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
 from distributed.deploy import Cluster
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from autograde.batch import Workers, progress_bar
+from autograde.batch import Here, Workers, progress_bar
 from autograde.build import build
 from autograde.classroom import Classroom
 from autograde.grades import Grade
@@ -23,6 +24,8 @@ from autograde.reports import write_reports
 from autograde.results import Result, machinery, to_store
 from autograde.sandbox import NO_SANDBOX, Limits, bubblewrap
 from autograde.triage import BrokenSubmission, read_bytes
+
+FEW = 50  # pages of feedback that are drawn sooner than workers start
 
 
 class Stopped(Exception):
@@ -68,7 +71,7 @@ def grade(
     handed = [lesson for lesson in lessons if any(lesson == name for _, name in todo)]
     for lesson in handed:
         build(lesson, classroom, classroom.root / "release", settings.db_url)
-    with Workers(settings.workers, settings.scheduler) as workers, progress_bar(console) as bar:
+    with start_workers(classroom, todo, settings) as workers, progress_bar(console) as bar:
         batch = Batch(classroom, settings, workers, bar)
         try:
             grades = batch.run(todo)
@@ -81,15 +84,24 @@ def grade(
     return grades
 
 
+def start_workers(
+    classroom: Classroom, todo: list[tuple[str, str]], settings: Settings
+) -> Workers | Here:
+    """As many workers as there is to judge for; none where a few results are in the store."""
+    files = [classroom.submission(*who) for who in todo]
+    new = sum(not _is_seen(classroom, file, settings) for file in files)
+    if not new and len(todo) <= FEW:
+        return Here()
+    return Workers(min(settings.workers, max(1, new)), settings.scheduler)
+
+
 class Batch:
     """One run over a list of submissions: judge, keep, record, draw feedback."""
 
     def __init__(
-        self, classroom: Classroom, settings: Settings, workers: Workers, bar: Progress
+        self, classroom: Classroom, settings: Settings, workers: Workers | Here, bar: Progress
     ) -> None:
         self.classroom, self.settings, self.workers, self.bar = classroom, settings, workers, bar
-        self.secret = classroom.secret()
-        self.sources: dict[str, str] = {}
         self.recorder = Recorder(classroom, settings.db_url)
         self.grades: dict[tuple[str, str], Grade] = {}
         self.done = 0
@@ -126,14 +138,13 @@ class Batch:
         except (BrokenSubmission, OSError) as broken:
             self._broken(grade, str(broken))
             return
-        source = self._source(grade.lesson)
-        key = self._key(raw, grade.lesson, source)
+        key = _key(self.classroom, raw, grade.lesson, self.settings)
         kept = None if self.settings.force else _seen(self.classroom.results, key)
         if kept is not None:
             self._judged(grade, kept, "")
         else:
-            limits = self.settings.limits
-            job = job_for(file, raw, source, grade.lesson, self.secret, limits)
+            source, secret = _source(self.classroom, grade.lesson), self.classroom.secret()
+            job = job_for(file, raw, source, grade.lesson, secret, self.settings.limits)
             self.workers.submit((grade, key), judge_submission, job)
 
     def _go_on(self, tag: tuple[Grade, str], found: object) -> None:
@@ -177,15 +188,29 @@ class Batch:
         for task in self.bar.tasks:
             self.bar.update(task.id, now=escape(grade.student))
 
-    def _source(self, lesson: str) -> str:
-        if lesson not in self.sources:
-            self.sources[lesson] = json.dumps(self.classroom.source(lesson))
-        return self.sources[lesson]
 
-    def _key(self, raw: bytes, lesson: str, source: str) -> str:
-        """What decides the result of a file, as a hash."""
-        decides = [lesson, source, self.secret, asdict(self.settings.limits), machinery()]
-        return hashlib.sha256(json.dumps(decides).encode() + raw).hexdigest()
+@cache
+def _source(classroom: Classroom, lesson: str) -> str:
+    return json.dumps(classroom.source(lesson))
+
+
+def _key(classroom: Classroom, raw: bytes, lesson: str, settings: Settings) -> str:
+    """What decides the result of a file, as a hash."""
+    source, secret = _source(classroom, lesson), classroom.secret()
+    decides = [lesson, source, secret, asdict(settings.limits), machinery()]
+    return hashlib.sha256(json.dumps(decides).encode() + raw).hexdigest()
+
+
+def _is_seen(classroom: Classroom, file: Path, settings: Settings) -> bool:
+    """Is there nothing to judge in this file?"""
+    if settings.force:
+        return False
+    try:
+        raw = read_bytes(file, classroom.submitted)
+    except (BrokenSubmission, OSError):
+        return True
+    key = _key(classroom, raw, file.parent.name, settings)
+    return _seen(classroom.results, key) is not None
 
 
 def _seen(store: Path, key: str) -> Judged | None:

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from autograde.batch import Workers, progress_bar
+from autograde.batch import Here, Workers, progress_bar
 from autograde.build import build
 from autograde.cells import checked_exercise
 from autograde.classroom import Classroom
 from autograde.exercises import find_lesson
 from autograde.grades import Grade, read_grades
-from autograde.grading import Batch, Settings
+from autograde.grading import Batch, Settings, start_workers
 from autograde.judge import Verdict
 from autograde.reports import write_reports
 from autograde.results import Result
@@ -58,9 +58,10 @@ def regrade(
             f"nobody has grades in {lesson} yet; first: python -m autograde grade {lesson}"
         )
     build(lesson, classroom, classroom.root / "release", settings.db_url)
-    with Workers(settings.workers, settings.scheduler) as workers, progress_bar(console) as bar:
+    todo = [(g.student, g.lesson) for g in recorded]
+    with start_workers(classroom, todo, settings) as workers, progress_bar(console) as bar:
         judge = _Rejudge(classroom, settings, workers, bar)
-        again = judge.run([(g.student, g.lesson) for g in recorded])
+        again = judge.run(todo)
         changes = [
             Change(old, before, after)
             for old, new in zip(recorded, again, strict=True)
@@ -78,10 +79,11 @@ def _verdict(grade: Grade, exercise: str) -> Verdict | None:
 
 
 def _write(
-    classroom: Classroom, changes: list[Change], settings: Settings, workers: Workers, bar: Batch
-) -> None:
+    classroom: Classroom, changes: list[Change], settings: Settings, workers: Workers | Here,
+    judge: Batch,
+) -> None:  # fmt: skip
     """Put the new verdicts into the gradebook, the autograded notebooks, feedback, reports."""
-    batch = Batch(classroom, settings, workers, bar.bar)
+    batch = Batch(classroom, settings, workers, judge.bar)
     for change in changes:
         grade = change.grade
         at = grade.verdicts.index(change.before)

@@ -21,13 +21,15 @@ from conftest import LESSON, needs_sandbox, run_cli
 from distributed import LocalCluster
 from rich.console import Console
 
+from autograde.__main__ import main
 from autograde.batch import Workers
 from autograde.build import build
 from autograde.classroom import Classroom
 from autograde.demo import ONE_LINER, QUESTIONS, Sample
-from autograde.grades import Grade, read_grades
+from autograde.grades import Grade, read_grades, write_grades
 from autograde.grading import Settings, grade
 from autograde.jobs import Job, Judged, job_for, judge_submission
+from autograde.regrade import regrade
 from autograde.results import Result
 from autograde.sandbox import PROJECT, Limits
 
@@ -206,6 +208,72 @@ def test_scores_do_not_depend_on_the_number_of_workers(room: Classroom, workers:
     if kept.exists():
         assert kept.read_text() == text
     kept.write_text(text)
+
+
+# ---------------------------------------------------------------- after the grading
+
+
+def book_scores(room: Classroom) -> dict[str, float]:
+    from nbgrader.api import Gradebook
+
+    with Gradebook(f"sqlite:///{room.root / 'gradebook.db'}") as book:
+        return {s.student.id: s.score for s in book.assignment_submissions(LESSON)}
+
+
+def test_regrade_shows_first_and_then_writes(room: Classroom, capsys) -> None:
+    """As if box_iou had been judged too kindly, and iou_loss, too: only box_iou changes."""
+    grades = grade(room, [LESSON], quiet(), Settings())
+    for student, exercise, points in (("bob", "box_iou", 3.0), ("ada", "iou_loss", 0.5)):
+        one = next(g for g in grades if g.student == student)
+        next(v for v in one.verdicts if v.exercise == exercise).points = points
+    write_grades(room, grades)
+    before = (book_scores(room), scores(room), (room.reports / "grades.json").read_text())
+
+    console = Console(width=100)
+    changes = regrade(room, LESSON, "box_iou", False, console, Settings())
+    assert [(c.grade.student, c.before.points, c.after.points) for c in changes] == [
+        ("bob", 3.0, 0.0)
+    ]
+    said = capsys.readouterr().out
+    assert "box_iou: 1 of 5 change" in said
+    assert "Points would change in iou_loss, too; that is left as it was." in said
+    assert "Nothing is written yet" in said
+    assert before == (book_scores(room), scores(room), (room.reports / "grades.json").read_text())
+
+    regrade(room, LESSON, "box_iou", True, console, Settings())
+    assert "Nothing is written" not in capsys.readouterr().out
+    assert scores(room) == SCORES | {"ada": 19.5}
+    assert book_scores(room)["bob"] == SCORES["bob"]
+    assert "✗ box_iou" in (room.feedback / "bob" / LESSON / f"{LESSON}.html").read_text()
+    assert regrade(room, LESSON, "box_iou", False, console, Settings()) == []
+
+    assert main(["regrade", LESSON, "box_iou2", "--classroom", str(room.root)]) == 2
+    assert "has no exercise 'box_iou2'" in capsys.readouterr().err
+
+
+def test_late_work_loses_points_and_the_reports_say_so(room: Classroom, capsys) -> None:
+    (room.root / "deadlines.toml").write_text(
+        f"[{LESSON}]\ndue = 2026-10-05T12:00:00Z\npenalty_per_day = 0.1\n"
+        f"[{LESSON}.extensions]\nbob = 2026-10-09T12:00:00Z\n"
+    )
+    times = {"ada": "07T12:00", "bob": "07T12:00", "cleo": "05T11:59", "fay": "30T00:00"}
+    rows = [f"{s},{LESSON},2026-10-{t}:00+00:00" for s, t in times.items()]
+    (room.root / "handed_in.csv").write_text("\n".join(["student,lesson,time", *rows]))
+    forged = room.submission("ada", LESSON).with_name("timestamp.txt")
+    forged.write_text("2020-01-01 00:00:00 UTC")
+    late = grade(room, [LESSON], quiet(), Settings())
+    assert {g.student: g.penalty for g in late} == dict.fromkeys(SCORES, 0.0) | {"ada": 4.0}
+    assert scores(room) == SCORES | {"ada": 16.0}
+    page = (room.feedback / "ada" / LESSON / f"{LESSON}.html").read_text()
+    assert "Late submission penalty (Score: -4.0)" in page
+    for name in (f"{LESSON}.html", "canvas.csv", "moodle.csv"):
+        (room.reports / name).unlink()
+    assert main(["report", "--classroom", str(room.root)]) == 0
+    assert "16" in (room.reports / "canvas.csv").read_text()
+    assert (room.reports / f"{LESSON}.html").exists()
+    assert "moodle.csv" in capsys.readouterr().out
+    assert main(["report", "02_nms", "--classroom", str(room.root)]) == 2
+    assert "02_nms has not been graded yet" in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------- PostgreSQL
