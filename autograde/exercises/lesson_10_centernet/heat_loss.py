@@ -325,6 +325,18 @@ HEATMAP_FOCAL_LOSS = Exercise(
             _kept_finite(added=1e-8),
         ),
         Mistake(
+            "a_ten_millionth_added",
+            "1e-7 was added inside of the logarithm. At p = 0 the loss is 16.1 then, not 120, and "
+            "its gradient 0. `logsigmoid` needs no such help.",
+            _kept_finite(added=1e-7),
+        ),
+        Mistake(
+            "hardly_anything_added",
+            "1e-12 was added inside of the logarithm. At p = 0 the loss is 27.6 then, not 120, and "
+            "its gradient 0. `logsigmoid` needs no such help.",
+            _kept_finite(added=1e-12),
+        ),
+        Mistake(
             "clamped",
             "p was kept between 0.0001 and 0.9999, as in the published program. Then a network "
             "that is very sure, and wrong, gets no gradient: `logsigmoid` of the logits needs no "
