@@ -233,9 +233,7 @@ HEATMAP_FOCAL_LOSS = Exercise(
             "rest_off_peaks",
             "Away from the peaks the factor is (1 − p)^α. Background that is right already, p near "
             "0, should count little: p^α.",
-            _loss(
-                negative=lambda x, y, a, b: (1 - y) ** b * (-x).sigmoid() ** a * -logsigmoid(-x)
-            ),
+            _loss(negative=lambda x, y, a, b: (1 - y) ** b * (-x).sigmoid() ** a * -logsigmoid(-x)),
         ),
         Mistake(
             "focus_on_peaks_only",

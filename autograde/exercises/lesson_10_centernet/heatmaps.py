@@ -143,7 +143,7 @@ GAUSSIAN_HEATMAP = Exercise(
     name="gaussian_heatmap",
     points=3,
     reference=_reference,
-    names=("places", "radii", "labels", "size", "num_classes"),
+    names=("places", "radii", "labels", "map_size", "num_classes"),
     cases=(
         _case("one object", (4, 2, 2, 0), core=True),
         _case("objects of two classes", (2, 3, 1, 1), (5, 2, 2, 0), (3, 3, 2, 2), core=True),
@@ -346,7 +346,7 @@ GAUSSIAN_HEATMAP = Exercise(
         ),
         Mistake(
             "width_first",
-            "The map has W rows and H columns. `size` is (H, W), and the map [K, H, W].",
+            "The map has W rows and H columns. `map_size` is (H, W), and the map [K, H, W].",
             _width_first,
         ),
         Mistake(

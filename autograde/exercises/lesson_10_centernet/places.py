@@ -83,7 +83,7 @@ PLACE_TARGETS = Exercise(
     name="place_targets",
     points=2,
     reference=_reference,
-    names=("boxes", "size", "stride"),
+    names=("boxes", "map_size", "stride"),
     outputs=("places", "sizes", "offsets"),
     forbids=("place_targets", "encode_targets"),
     rows=True,
@@ -239,8 +239,8 @@ PLACE_TARGETS = Exercise(
         ),
         Mistake(
             "rows_for_columns",
-            "Columns were limited by H and rows by W. `size` is (H, W): a column is at most W − 1, "
-            "a row at most H − 1.",
+            "Columns were limited by H and rows by W. `map_size` is (H, W): a column is at most "
+            "W − 1, a row at most H − 1.",
             _targets(clamp=_rows_for_columns),
         ),
         Mistake(

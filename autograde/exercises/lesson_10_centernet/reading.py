@@ -253,9 +253,7 @@ def _over_the_border(d: Draw) -> tuple[Any, ...]:
     return *peaked(d, 2, 12, 16, peaks), 4, [48, 64]
 
 
-def _with_size(
-    width: float, height: float, most: int = 100
-) -> Callable[[Draw], tuple[Any, ...]]:
+def _with_size(width: float, height: float, most: int = 100) -> Callable[[Draw], tuple[Any, ...]]:
     """The best object's size is multiplied with these two."""
 
     def make(d: Draw) -> tuple[Any, ...]:
