@@ -253,7 +253,7 @@ draw.show(
 #
 # $$Y(x, y) = \exp\left(-\frac{(x - c_x)^2 + (y - c_y)^2}{2\sigma^2}\right), \qquad \sigma = \frac{2r + 1}{6}$$
 #
-# in the square of $2r + 1$ places around it, and nothing outside of it. $r$ is the radius, cut to a whole number. A sixth of the width for σ means: at the square's border a wide hill has faded, to about 0.01. (At $r = 1$ there is still 0.135.)
+# in the square of $2r + 1$ places around it, and nothing outside of it. $r$ is the radius, cut to a whole number. A sixth of the width for σ means: at the square's border a wide hill has faded, to about 0.02. (At $r = 1$ there is still 0.135.)
 #
 # **Where two hills overlap, the higher one counts.** Not the sum: two close hills may add up to a third peak between them, higher than both.
 #
@@ -541,7 +541,7 @@ ax.legend(frameon=False, loc="lower right")
 draw.show(
     fig,
     f"Without weights the sizes are {parts['λ = 1 and 1'][1] / sum(parts['λ = 1 and 1']):.0%} of what the network hears, with λ_size = 0.1 {parts['λ_size = 0.1'][1] / sum(parts['λ_size = 0.1']):.0%}. The offset's is {parts['λ_size = 0.1'][2]:.1f} in all three. In photographs objects are several times as many places large, and so is the size's term.",
-    "Three stacked bars. In the first the size's part is by far the longest; in the second it is a little more than half as long as the heatmap's; in the third nearly all is the heatmap's.",
+    "Three stacked bars. In the first the size's part is by far the longest; in the second it is a little more than half as long as the heatmap's; in the third four fifths are the heatmap's.",
 )
 
 # %% [markdown]
@@ -794,8 +794,8 @@ axes[1, 0].set_ylabel("said")
 fig.colorbar(bright, ax=axes, shrink=0.7)
 draw.show(
     fig,
-    "Above: the targets, single bright places in the middle of the boxes (orange). Below: what the detector says, small blurs around the same places. It may be unsure by a place; the peak is what counts.",
-    "Two rows of four dark maps with orange boxes. Above, one bright square in each box; below, a soft bright spot in most of them.",
+    "Above: the targets, single bright places or small hills in the middle of the boxes (orange). Below: what the detector says. Its spots are wider, some have arms of several places, and faint ones stand where no centre is. Only the peaks count, and the faint ones get a low score.",
+    "Two rows of four dark maps with orange boxes. Above, one bright square in each box; below, a soft bright spot in most of them, some with arms, and a few faint spots elsewhere.",
 )
 
 # %% [markdown]
