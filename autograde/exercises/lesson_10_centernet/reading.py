@@ -531,6 +531,11 @@ DECODE_PEAKS = Exercise(
             _detect(inside=lambda b: b[:, 2] > b[:, 0]),
         ),
         Mistake(
+            "height_alone",
+            "Only the height was looked at. A box with a width of 0 or below has no area either.",
+            _detect(inside=lambda b: b[:, 3] > b[:, 1]),
+        ),
+        Mistake(
             "sides_of_zero_kept",
             "A box with a side of 0 was kept. It has no area: x2 > x1 and y2 > y1, not `>=`.",
             _detect(inside=lambda b: (b[:, 2:] >= b[:, :2]).all(1)),
