@@ -155,6 +155,15 @@ def test_the_published_radius_lets_poor_boxes_pass():
     assert min(explorer.ious.values()) == 0, "the corners meet in the middle"
 
 
+def test_sides_are_rounded_up_for_the_radius():
+    explorer = heatmap_explorer("one far away")
+    explorer.iou = 0.5
+    assert explorer.targets.sizes.tolist() == [[7.25, 6]]
+    assert explorer.radii == corner_radii(6, 8, 0.5)
+    assert min(corner_radii(6, 7.25, 0.5).values()) < explorer.radius == 1
+    assert explorer.worst == pytest.approx(14 / 29)  # inwards: 21 · 16 of 29 · 24 pixels
+
+
 def test_centres_places_and_offsets():
     explorer = heatmap_explorer("close together")
     assert explorer.size == (75, 105)

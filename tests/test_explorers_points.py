@@ -529,6 +529,17 @@ def test_the_iou_follows_the_keys(host: Host) -> None:
     expect(host.heatmap.root.locator(".odx-verdict")).to_contain_text("The peak stands alone")
 
 
+def test_sides_rounded_up_are_spoken_of_where_they_cost_something(host: Host) -> None:
+    python = start_heatmap(host, "one far away")
+    verdict = host.heatmap.root.locator(".odx-verdict")
+    for iou, says in ((0.5, "8 × 6"), (0.48, "0.48 was asked for")):
+        host.heatmap.type([number(IOU)], [[iou]])
+        heatmap_agrees(host, python)
+        assert python.radius == 1
+        assert (python.worst < iou) == ("×" in says)
+        expect(verdict).to_contain_text(says)
+
+
 # ------------------------------------------------------------------ Python
 
 

@@ -94,6 +94,10 @@ def test_what_differs_is_said() -> None:
     assert said(e.numpy(), numpy=False).kind == "type"
     assert said(e.T).generic.startswith("Rows and columns are swapped")
     assert said(e[0]).generic.startswith("An axis is missing: [1, 2] is asked for")
+    none = compare(e[:0], torch.tensor([]), CASE)
+    assert none is not None
+    assert "An empty list" in none.generic
+    assert "`.reshape(-1, 2)`" in none.generic
     assert said(e[None]).generic.startswith("The numbers are there, in another shape")
     assert "`.reshape(-1, 2)`" in said(e[:, None]).generic
     assert said(e.expand(3, 1, 2)).generic.startswith("There is an axis too many")
@@ -106,6 +110,27 @@ def test_what_differs_is_said() -> None:
     assert (wrong.where, wrong.expected, wrong.got) == ((0, 1), "0.5", "0.25")
     assert said(torch.tensor([[math.nan, 0.5]])).kind == "nan"
     assert "infinity" in said(torch.tensor([[math.inf, 0.5]])).generic
+
+
+@pytest.mark.parametrize(
+    ("error", "line", "says"),
+    [
+        ("ValueError: math domain error", "r = math.sqrt(b * b - 4 * a * c)", "A root of a number"),
+        ("ValueError: math domain error", "return -math.log(1 - p)", "The logarithm (or the root)"),
+        ("TypeError: list indices must be integers or slices, not str", "t['a']", "A list was"),
+        ("AttributeError: 'list' object has no attribute 'places'", "t.places", "This is a list"),
+        ("RuntimeError: max(): Expected reduction dim to be specified", "w.max()", "The highest"),
+        ("ValueError: made up", "raise ValueError('made up')", ""),
+    ],
+)
+def test_an_error_is_explained_where_its_text_does_not_help(
+    error: str, line: str, says: str
+) -> None:
+    sheet = one_case_sheet(torch.zeros(1))
+    (marked,) = mark(sheet, [{"status": "error", "error": error, "line": line}]).cases
+    assert marked.difference is not None
+    assert marked.difference.generic.startswith(says)
+    assert bool(marked.difference.generic) == bool(says)
 
 
 def test_numbers_that_differ_look_different() -> None:

@@ -282,6 +282,12 @@ def _wrong_shape(expected: torch.Tensor, got: torch.Tensor, case: dict[str, Any]
             if pairs
             else f": {e} is asked for, {g} came."
         )
+    elif len(g) < len(e) and not pairs and e[0] == 0 == got.numel() and 0 not in e[1:]:
+        ends = ", ".join(str(side) for side in e[1:])
+        generic = (
+            f"An empty list became a tensor of shape {g}, and {e} is asked for: "
+            f"`.reshape(-1, {ends})` at the end makes it right for any number of rows."
+        )
     elif len(g) < len(e):
         generic = f"An axis is missing: {e} is asked for. "
         if pairs:

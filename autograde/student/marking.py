@@ -79,7 +79,7 @@ def judge_outcome(case: dict[str, Any], outcome: Outcome) -> Difference | None:
         return Difference(
             "error",
             f"{error}, in the line `{line}`" if line else error,
-            generic=NO_GRADIENT if no_gradient else _about_error(error),
+            generic=NO_GRADIENT if no_gradient else _about_error(error, str(line or "")),
         )
     changed = outcome.get("changed") or []
     if changed and isinstance(changed, list):
@@ -101,18 +101,35 @@ def judge_outcome(case: dict[str, Any], outcome: Outcome) -> Difference | None:
     return compare(unpack(case["expected"]), got, case)
 
 
+EMPTY_SLICE = (
+    "The highest of no numbers at all was asked for. A slice that begins below 0 counts from the "
+    "end and is often empty: begin it at `max(0, …)`."
+)
 SAID_OF_ERRORS = {
     "bitwise_xor": "`^` is no power in Python: write `**`.",
+    "sqrt: math domain error": "A root of a number below 0 was asked for, and there is none. Look "
+    "at what stands under it: every sign, every factor, and do the brackets stand right?",
     "math domain error": "The logarithm (or the root) was given a number that has none. Do the "
     "brackets stand right? `a - b / c` divides first.",
+    "list indices must be integers": "A list was asked for an entry by name, as a dict would be. "
+    "Its entries are counted, `x[0]`, or unpacked, `a, b = x`.",
+    "'list' object has no attribute": "This is a list, and a list has no such thing. Its entries "
+    "are counted, `x[0]`, or unpacked, `a, b = x`; `torch.tensor(x)` makes a tensor of numbers.",
+    "max(): Expected reduction dim": EMPTY_SLICE,
+    "zero-size array to reduction operation maximum": EMPTY_SLICE,
     "Boolean value of Tensor": "`if` was asked about a whole tensor, which is neither true nor "
     "false. `torch.is_tensor(x)` tells a tensor from a number; `torch.where` chooses element by "
     "element.",
 }
 
 
-def _about_error(error: str) -> str:
-    """What a learner should know of an error whose text alone does not help."""
+def _about_error(error: str, line: str = "") -> str:
+    """What a learner should know of an error whose text alone does not help.
+
+    line: the student's own one in which it came up; Python does not say which function it was.
+    """
+    if "math domain error" in error and "sqrt" in line and "log" not in line:
+        error = "sqrt: math domain error"
     return next((says for words, says in SAID_OF_ERRORS.items() if words in error), "")
 
 

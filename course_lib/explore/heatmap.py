@@ -41,7 +41,7 @@ class HeatmapExplorer(anywidget.AnyWidget):
 
     title = "How near is nearly right?"
     lead = (
-        "CenterNet says an object as one point: a peak in the heatmap of its class. Locations "
+        "CenterNet says an object as one point: a peak in the heatmap of its class. Places "
         "beside the peak would make nearly the same box, so a Gaussian forgives them. How wide "
         "may it be? Drag a box, turn the IoU that still counts as nearly right, then compute the "
         "radius as the published programs do."
@@ -120,7 +120,11 @@ class HeatmapExplorer(anywidget.AnyWidget):
 
     @property
     def radii(self) -> dict[str, float]:
-        """How far both corners may move, in locations, in each of the three CASES."""
+        """How far both corners may move, in locations, in each of the three CASES.
+
+        Those of a box whose sides are rounded up to whole locations, as in the programs: so
+        `worst` may fall a little below `iou`.
+        """
         w, h = self.targets.sizes[self.object].tolist()
         return corner_radii(math.ceil(h), math.ceil(w), self.iou, self.published)
 

@@ -66,6 +66,30 @@ def _unstable(logits: Tensor, heatmap: Tensor, alpha: float = 2, beta: float = 4
     return _no_logits(logits.sigmoid(), heatmap, alpha, beta)
 
 
+def _raw(logits: Tensor, heatmap: Tensor, alpha: float = 2, beta: float = 4) -> Tensor:
+    """The logits in place of p, with the right logarithms."""
+    yes = (1 - logits) ** alpha * -logsigmoid(logits)
+    no = (1 - heatmap) ** beta * logits**alpha * -logsigmoid(-logits)
+    return torch.where(heatmap == 1, yes, no)
+
+
+def _kept_finite(added: float = 0.0, clamp: float = 0.0) -> Callable[..., Tensor]:
+    """A small number inside of the logarithms, or p kept away from 0 and 1."""
+
+    def wrong(logits: Tensor, heatmap: Tensor, alpha: float = 2, beta: float = 4) -> Tensor:
+        p = logits.sigmoid().clamp(clamp, 1 - clamp)
+        yes = (1 - p) ** alpha * -(p + added).log()
+        no = (1 - heatmap) ** beta * p**alpha * -(1 - p + added).log()
+        return torch.where(heatmap == 1, yes, no)
+
+    return wrong
+
+
+def _weighted(logits: Tensor, heatmap: Tensor, alpha: float = 2, beta: float = 4) -> Tensor:
+    pair = (logits, heatmap, alpha, beta)
+    return heatmap * _positive(*pair) + _negative(*pair)
+
+
 def _sides(other: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
     """Both sides, with another function of p and 1 − p for the logarithm."""
     return _loss(
@@ -98,8 +122,8 @@ def _peaks_only(d: Draw) -> tuple[Any, ...]:
 
 
 def _nearly_one(d: Draw) -> tuple[Any, ...]:
-    heatmap = torch.tensor([[[0.75, 0.875, 1.0, 0.9375, 0.5, 0.0]]])
-    return signed(d, 1, 1, 6, most=6) + 2, heatmap, 2, 1
+    heatmap = torch.tensor([[[0.75, 0.875, 1.0, 0.9375, 0.5, 0.0, 1023 / 1024]]])
+    return signed(d, 1, 1, 7, most=6) + 2, heatmap, 2, 1
 
 
 def _very_sure(d: Draw) -> tuple[Any, ...]:
@@ -138,6 +162,11 @@ HEATMAP_FOCAL_LOSS = Exercise(
             _loss(negative=lambda x, y, a, b: y**b * x.sigmoid() ** a * -logsigmoid(-x)),
         ),
         Mistake(
+            "power_before_the_difference",
+            "The factor is 1 − y^β. It is (1 − y)^β: the brackets are inside of the power.",
+            _loss(negative=lambda x, y, a, b: (1 - y**b) * x.sigmoid() ** a * -logsigmoid(-x)),
+        ),
+        Mistake(
             "beta_on_peaks_too",
             "The peaks were forgiven, too: (1 − y)^β is 0 where y = 1, and the network hears "
             "nothing of the objects. Peaks have no such factor.",
@@ -150,6 +179,12 @@ HEATMAP_FOCAL_LOSS = Exercise(
             _soft,
         ),
         Mistake(
+            "weighted_by_y",
+            "The side of the peaks was multiplied with y, and is heard beside them, too. Only "
+            "y = 1 is a yes: `torch.where(heatmap == 1, yes, no)`.",
+            _weighted,
+        ),
+        Mistake(
             "all_of_the_gaussian",
             "Every place with y above 0 was taken for a peak. Only y = 1 is one; around it the "
             "answer is still no.",
@@ -160,6 +195,18 @@ HEATMAP_FOCAL_LOSS = Exercise(
             "Every place with y above 0.5 was taken for a peak. Only y = 1 is one; around it the "
             "answer is still no.",
             _loss(peak=lambda y: y > 0.5),
+        ),
+        Mistake(
+            "from_nine_tenths_on",
+            "Every place with y above 0.9 was taken for a peak. Only y = 1 is one; around it the "
+            "answer is still no.",
+            _loss(peak=lambda y: y > 0.9),
+        ),
+        Mistake(
+            "nearly_one",
+            "A y that is nearly 1 was taken for a peak. Only y = 1 is one, `heatmap == 1`; the "
+            "place beside the centre of a very large object has 0.999.",
+            _loss(peak=lambda y: y > 0.99),
         ),
         Mistake(
             "no_focus",
@@ -175,6 +222,18 @@ HEATMAP_FOCAL_LOSS = Exercise(
                 positive=lambda x, y, a, b: x.sigmoid() ** a * -logsigmoid(x),
                 negative=lambda x, y, a, b: (1 - y) ** b * (-x).sigmoid() ** a * -logsigmoid(-x),
             ),
+        ),
+        Mistake(
+            "p_at_peaks",
+            "At the peaks the factor is p^α. A peak that is right already, p near 1, should count "
+            "little: (1 − p)^α.",
+            _loss(positive=lambda x, y, a, b: x.sigmoid() ** a * -logsigmoid(x)),
+        ),
+        Mistake(
+            "rest_off_peaks",
+            "Away from the peaks the factor is (1 − p)^α. Background that is right already, p near "
+            "0, should count little: p^α.",
+            _loss(negative=lambda x, y, a, b: (1 - y) ** b * (-x).sigmoid() ** a * -logsigmoid(-x)),
         ),
         Mistake(
             "focus_on_peaks_only",
@@ -217,6 +276,12 @@ HEATMAP_FOCAL_LOSS = Exercise(
             _no_logits,
         ),
         Mistake(
+            "raw_logits",
+            "The factors (1 − p)^α and p^α were made of the logits. p is their sigmoid; only "
+            "`logsigmoid` takes the logits themselves.",
+            _raw,
+        ),
+        Mistake(
             "wrong_sign",
             "The loss is negative. The logarithm of a probability is below 0: −ln.",
             _loss(after=lambda loss: -loss),
@@ -243,6 +308,44 @@ HEATMAP_FOCAL_LOSS = Exercise(
             "Where the network is very sure, p is 1 in float32 and the logarithm of 1 − p "
             "infinite. `logsigmoid(-logits)` is ln(1 − p), without that.",
             _unstable,
+        ),
+        Mistake(
+            "a_millionth_added",
+            "1e-6 was added inside of the logarithm. That keeps it finite, but a loss of 120 "
+            "becomes 13.8, and its gradient 0: who is wrong by far hears nothing. "
+            "`logsigmoid` needs no such help.",
+            _kept_finite(added=1e-6),
+        ),
+        Mistake(
+            "less_than_a_millionth_added",
+            "1e-8 was added inside of the logarithm. At p = 0 the loss is 18.4 then, not 120, and "
+            "beside p = 1 it is lost in float32. `logsigmoid` needs no such help.",
+            _kept_finite(added=1e-8),
+        ),
+        Mistake(
+            "a_ten_millionth_added",
+            "1e-7 was added inside of the logarithm. At p = 0 the loss is 16.1 then, not 120, and "
+            "its gradient 0. `logsigmoid` needs no such help.",
+            _kept_finite(added=1e-7),
+        ),
+        Mistake(
+            "hardly_anything_added",
+            "1e-12 was added inside of the logarithm. At p = 0 the loss is 27.6 then, not 120, and "
+            "its gradient 0. `logsigmoid` needs no such help.",
+            _kept_finite(added=1e-12),
+        ),
+        Mistake(
+            "clamped",
+            "p was kept between 0.0001 and 0.9999, as in the published program. Then a network "
+            "that is very sure, and wrong, gets no gradient: `logsigmoid` of the logits needs no "
+            "such help.",
+            _kept_finite(clamp=1e-4),
+        ),
+        Mistake(
+            "clamped_by_a_millionth",
+            "p was kept away from 0 and 1 by 1e-6. Then a network that is very sure, and wrong, "
+            "gets no gradient: `logsigmoid` of the logits needs no such help.",
+            _kept_finite(clamp=1e-6),
         ),
     ),
     hints=(

@@ -74,6 +74,47 @@ def _mean_where_both(old: Tensor, new: Tensor) -> Tensor:
     return torch.where((old > 0) & (new > 0), (old + new) / 2, old + new)
 
 
+def _first_wins(old: Tensor, new: Tensor) -> Tensor:
+    return torch.where(old > 0, old, new)
+
+
+def _placed(crop: bool) -> Callable[[Tensor, Tensor, Tensor, Size, int], Tensor]:
+    """Place by place, or as a stamp; only the lower and the right border are minded.
+
+    crop: of a stamp that reaches over the border its upper left part is taken, whichever border it
+    is. Else the places before the first one count from the end.
+    """
+
+    def wrong(
+        places: Tensor, radii: Tensor, labels: Tensor, size: Size, num_classes: int
+    ) -> Tensor:
+        H, W = size
+        heatmap = torch.zeros(num_classes, H, W)
+        for (cx, cy), r, k in zip(
+            places.tolist(), map(int, radii.tolist()), labels.tolist(), strict=True
+        ):
+            along = torch.arange(-r, r + 1)
+            stamp = _bump(along, along[:, None], (2 * r + 1) / 6)
+            if crop:
+                top, left = max(0, cy - r), max(0, cx - r)
+                part = heatmap[k, top : cy + r + 1, left : cx + r + 1]
+                part.copy_(torch.maximum(part, stamp[: part.shape[0], : part.shape[1]]))
+                continue
+            for dy in along[along + cy < H].tolist():
+                for dx in along[along + cx < W].tolist():
+                    value = torch.maximum(heatmap[k, cy + dy, cx + dx], stamp[dy + r, dx + r])
+                    heatmap[k, cy + dy, cx + dx] = value
+        return heatmap
+
+    return wrong
+
+
+def _width_first(
+    places: Tensor, radii: Tensor, labels: Tensor, size: Size, num_classes: int
+) -> Tensor:
+    return _reference(places, radii, labels, size[::-1], num_classes)
+
+
 def _fails_when_empty(
     places: Tensor, radii: Tensor, labels: Tensor, size: Size, num_classes: int
 ) -> Tensor:
@@ -102,7 +143,7 @@ GAUSSIAN_HEATMAP = Exercise(
     name="gaussian_heatmap",
     points=3,
     reference=_reference,
-    names=("places", "radii", "labels", "size", "num_classes"),
+    names=("places", "radii", "labels", "map_size", "num_classes"),
     cases=(
         _case("one object", (4, 2, 2, 0), core=True),
         _case("objects of two classes", (2, 3, 1, 1), (5, 2, 2, 0), (3, 3, 2, 2), core=True),
@@ -112,7 +153,7 @@ GAUSSIAN_HEATMAP = Exercise(
         _case("centres in the corners", (0, 0, 2, 0), (8, 7, 3, 1), still=True),
         _case("a radius of 0", (3, 2, 0, 0), (5, 5, 0, 1)),
         _case("a map much higher than wide", (2, 7, 2, 0), (1, 3, 1, 1), size=(11, 5)),
-        _case("a large radius", (6, 5, 5, 0), size=(13, 15)),
+        _case("a large radius", (6, 5, 4, 0), size=(13, 15)),
         Case("no objects at all", no_drawn),
     ),
     mistakes=(
@@ -133,6 +174,12 @@ GAUSSIAN_HEATMAP = Exercise(
             "A later object wipes out what an earlier one has drawn. Take the higher one at each "
             "place: `torch.maximum(old, new)`.",
             _draw(merge=_overwritten),
+        ),
+        Mistake(
+            "first_wins",
+            "A later object draws only where nothing is yet, and may lose its own 1. Take the "
+            "higher one at each place: `torch.maximum(old, new)`.",
+            _draw(merge=_first_wins),
         ),
         Mistake(
             "last_of_class",
@@ -157,6 +204,18 @@ GAUSSIAN_HEATMAP = Exercise(
             "σ is a third of the radius here. It is a sixth of the width 2r + 1: the centre's own "
             "place counts, and r = 0 divides by nothing.",
             _draw(sigma=lambda r: max(r / 3, 1e-6)),
+        ),
+        Mistake(
+            "floor_division",
+            "`//` divides and cuts down: σ is 0 for a small radius, and a whole number for a "
+            "large one. σ is a fraction: `(2 * r + 1) / 6`.",
+            _draw(sigma=lambda r: (2 * r + 1) // 6),
+        ),
+        Mistake(
+            "sixth_of_one",
+            "σ came out as 2r + 1/6: Python divides before it adds. `(2 * r + 1) / 6` with "
+            "brackets.",
+            _draw(sigma=lambda r: 2 * r + 1 / 6),
         ),
         Mistake(
             "sixth_of_diameter_twice",
@@ -185,6 +244,23 @@ GAUSSIAN_HEATMAP = Exercise(
             _draw(bump=lambda dx, dy, s: torch.exp(-((dx**2 + dy**2) ** 0.5) / (2 * s**2))),
         ),
         Mistake(
+            "times_sigma",
+            "The exponent was divided by 2 and multiplied with σ²: so Python reads "
+            "`/ 2 * sigma**2`. Brackets: `/ (2 * sigma**2)`.",
+            _draw(bump=lambda dx, dy, s: torch.exp(-(dx**2 + dy**2) / 2 * s**2)),
+        ),
+        Mistake(
+            "sum_of_absolutes",
+            "The exponent has |dx| + |dy|. It has the squares, dx² + dy².",
+            _draw(bump=lambda dx, dy, s: torch.exp(-(dx.abs() + dy.abs()) / (2 * s**2))),
+        ),
+        Mistake(
+            "density_in_one_direction",
+            "The Gaussian was divided by √(2π)·σ, as a probability density is. Here its peak is 1, "
+            "whatever its width.",
+            _draw(bump=lambda dx, dy, s: _bump(dx, dy, s) / ((2 * torch.pi) ** 0.5 * s)),
+        ),
+        Mistake(
             "density",
             "The Gaussian was divided by 2πσ², as a probability density is. Here its peak is 1, "
             "whatever its width.",
@@ -202,6 +278,17 @@ GAUSSIAN_HEATMAP = Exercise(
             _draw(inside=lambda dx, dy, r: (dx.abs() < max(r, 1)) & (dy.abs() < max(r, 1))),
         ),
         Mistake(
+            "cut_too_late",
+            "The Gaussian ends one place too late: the last ones have |dx| = r or |dy| = r. The "
+            "end of a slice or a `range` is not part of it, so that + 1 is needed once.",
+            _draw(inside=lambda dx, dy, r: _square(dx, dy, r + 1)),
+        ),
+        Mistake(
+            "one_larger",
+            "The radius is larger by 1 than what `radii` says, in σ as well as in the square.",
+            _draw(radius=lambda r: r + 1),
+        ),
+        Mistake(
             "cut_round",
             "The Gaussian was cut along a circle. It ends at r in x and in y, so its corners "
             "belong to it: a square of 2r + 1 places.",
@@ -215,8 +302,9 @@ GAUSSIAN_HEATMAP = Exercise(
         ),
         Mistake(
             "single_ones",
-            "There is a single 1 at each centre and nothing around it. The neighbours get a "
-            "Gaussian: a box from there would be nearly as good.",
+            "There is a single 1 at each centre and nothing around it. Either no Gaussian was "
+            "drawn, or the map holds whole numbers (`torch.full(…, 0)`, `dtype=int`), and what is "
+            "below 1 was cut to 0: take `torch.zeros(…)`.",
             _draw(radius=lambda r: 0),
         ),
         Mistake(
@@ -242,6 +330,24 @@ GAUSSIAN_HEATMAP = Exercise(
             "An object whose Gaussian reaches over the border is missing. Draw the part that lies "
             "inside the map; a negative start of a slice counts from the end.",
             _draw(keep=_inside_the_map),
+        ),
+        Mistake(
+            "wrapped",
+            "What reaches over the left or the upper border came back in at the other side: an "
+            "index below 0 counts from the end. Leave these places out.",
+            _placed(crop=False),
+        ),
+        Mistake(
+            "stamp_from_its_corner",
+            "At the left and the upper border the wrong part of the Gaussian was taken, the one "
+            "that begins in its own corner. Of what lies outside of the map, so many rows and "
+            "columns must be left out of it, too.",
+            _placed(crop=True),
+        ),
+        Mistake(
+            "width_first",
+            "The map has W rows and H columns. `map_size` is (H, W), and the map [K, H, W].",
+            _width_first,
         ),
         Mistake(
             "empty_fails",

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d, pad
+from torch.nn.functional import max_pool2d, max_pool3d, pad
 
 from autograde.exercises.lesson_10_centernet.inputs import probabilities
 from autograde.spec import Case, Draw, Exercise, Mistake
@@ -72,6 +72,36 @@ def _no_border(heatmap: Tensor) -> Tensor:
     return inner
 
 
+def _shifted(heatmap: Tensor, rows: int, columns: int) -> Tensor:
+    """The neighbour so many rows and columns further; an index below 0 counts from the end."""
+    _, H, W = heatmap.shape
+    around = pad(heatmap, (0, 1, 0, 1), value=-1.0)
+    y, x = torch.arange(H) + rows, torch.arange(W) + columns
+    return around[:, torch.where(y < 0, H - 1, y)][:, :, torch.where(x < 0, W - 1, x)]
+
+
+def _from_the_other_border(heatmap: Tensor) -> Tensor:
+    shifts = [(r, c) for r in (-1, 0, 1) for c in (-1, 0, 1)]
+    return torch.stack([_shifted(heatmap, *shift) for shift in shifts]).amax(0)
+
+
+def _in_the_copy(heatmap: Tensor) -> Tensor:
+    """What is no peak is written 0 at once, and the next place sees the 0."""
+    kept = heatmap.clone()
+    K, H, W = kept.shape
+    for k in range(K):
+        for y in range(H):
+            for x in range(W):
+                window = kept[k, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+                if kept[k, y, x] < window.max():
+                    kept[k, y, x] = 0
+    return kept
+
+
+def _cube(heatmap: Tensor) -> Tensor:
+    return max_pool3d(heatmap[None], 3, stride=1, padding=1)[0]
+
+
 def _half(heatmap: Tensor) -> Tensor:
     return heatmap * (heatmap > 0.5)
 
@@ -109,6 +139,14 @@ def _one_high(d: Draw) -> tuple[Any, ...]:
     return (heatmap,)
 
 
+def _hardly_lower(d: Draw) -> tuple[Any, ...]:
+    """Beside a peak a value that is lower by the seventeenth power of a half."""
+    heatmap = probabilities(d, 1, 5, 6) / 2
+    row, column = d.integer(1, 3), d.integer(1, 3)
+    heatmap[0, row, column], heatmap[0, row, column + 1] = 0.875, 0.875 - 2**-17
+    return (heatmap,)
+
+
 KEEP_PEAKS = Exercise(
     name="keep_peaks",
     points=1,
@@ -122,6 +160,7 @@ KEEP_PEAKS = Exercise(
         Case("a low peak two places from a high one", _one_high),
         Case("peaks in the corners and on the border", _in_the_corners),
         Case("two equal values side by side", _equal_beside),
+        Case("beside a peak a value that is hardly lower", _hardly_lower),
         _case("a map of one row", 2, 1, 7),
         _case("a large map", 1, 9, 11),
     ),
@@ -137,6 +176,12 @@ KEEP_PEAKS = Exercise(
             "Peaks of different classes were compared with each other. Each class has a map of its "
             "own.",
             _keep(_over_classes),
+        ),
+        Mistake(
+            "next_classes",
+            "The window goes over the classes, too: 3 × 3 × 3. Each class has a map of its own, "
+            "and a window of 3 × 3.",
+            _keep(_cube),
         ),
         Mistake(
             "best_class_at_a_place",
@@ -180,6 +225,24 @@ KEEP_PEAKS = Exercise(
             _strictly,
         ),
         Mistake(
+            "nearly",
+            "A value that is a little lower than its neighbour was kept as well. Compare exactly: "
+            "`==`, or `>=`.",
+            _keep(answer=lambda heat, top: heat * (top - heat < 1e-3)),
+        ),
+        Mistake(
+            "higher_than_itself",
+            "Nothing is left. The highest value of a window that holds the place itself is never "
+            "lower than it: ask whether the two are equal.",
+            _keep(answer=lambda heat, top: heat * (heat > top)),
+        ),
+        Mistake(
+            "in_the_copy",
+            "What had been set to 0 already was taken for a neighbour. Compare with the map as it "
+            "came, and write into another one.",
+            _in_the_copy,
+        ),
+        Mistake(
             "pooled",
             "These are the highest values around each place. Keep the map's own value where it "
             "equals that, and write 0 elsewhere.",
@@ -199,6 +262,12 @@ KEEP_PEAKS = Exercise(
             "no_border",
             "Peaks on the border are missing. `padding=1` gives the border its window, too.",
             _no_border,
+        ),
+        Mistake(
+            "from_the_other_border",
+            "The left and the upper border were compared with the other end of the map: an index "
+            "below 0 counts from there. Outside there are no neighbours.",
+            _keep(_from_the_other_border),
         ),
         Mistake(
             "no_padding",

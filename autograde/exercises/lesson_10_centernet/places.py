@@ -83,7 +83,7 @@ PLACE_TARGETS = Exercise(
     name="place_targets",
     points=2,
     reference=_reference,
-    names=("boxes", "size", "stride"),
+    names=("boxes", "map_size", "stride"),
     outputs=("places", "sizes", "offsets"),
     forbids=("place_targets", "encode_targets"),
     rows=True,
@@ -106,6 +106,18 @@ PLACE_TARGETS = Exercise(
             _targets(scale=lambda boxes, stride: boxes.clone()),
         ),
         Mistake(
+            "multiplied",
+            "The boxes were multiplied with the stride. A place of the map stands for `stride` × "
+            "`stride` pixels: divide.",
+            _targets(scale=lambda boxes, stride: boxes * stride),
+        ),
+        Mistake(
+            "floor_divided",
+            "The corners were cut to whole places already by `//`, and with them the size and the "
+            "offset. Divide with `/`; only the place is cut down, at the end.",
+            _targets(scale=lambda boxes, stride: boxes // stride),
+        ),
+        Mistake(
             "sizes_in_pixels",
             "The sizes are in pixels. They are counted in places, as everything here: divided by "
             "the stride.",
@@ -113,7 +125,7 @@ PLACE_TARGETS = Exercise(
         ),
         Mistake(
             "offsets_in_pixels",
-            "The offsets are in pixels. They are parts of a place, 0 to 1.",
+            "The offsets are in pixels. They are parts of a place, 0 to 1 inside of the map.",
             _targets(rest=lambda c, p, s, stride: (c - p) * stride),
         ),
         Mistake(
@@ -190,6 +202,30 @@ PLACE_TARGETS = Exercise(
             _targets(answer=lambda found, size: (found[0].flip(1), *found[1:])),
         ),
         Mistake(
+            "offset_cut",
+            "The offset of a centre beyond the border was cut to 0 … 1. It is the way from the "
+            "place to where the centre really lies, and may be longer there.",
+            _targets(rest=lambda c, p, s, stride: (c - p).clamp(0, 1)),
+        ),
+        Mistake(
+            "offset_before_the_clamp",
+            "The offset was taken before a centre beyond the border got its place. It is the "
+            "centre minus the place that you return.",
+            _targets(rest=lambda c, p, s, stride: c - c.floor()),
+        ),
+        Mistake(
+            "all_row_first",
+            "x and y are exchanged in places and offsets. x comes before y everywhere: column, "
+            "then row.",
+            _targets(answer=lambda found, size: (found[0].flip(1), found[1], found[2].flip(1))),
+        ),
+        Mistake(
+            "everything_row_first",
+            "y comes before x in all three parts: places, sizes and offsets. x comes first, as in "
+            "a box.",
+            _targets(answer=lambda found, size: tuple(part.flip(1) for part in found)),
+        ),
+        Mistake(
             "not_clamped",
             "A centre on the border, or beyond, got a place that the map does not have. The last "
             "column is W − 1, the last row H − 1, the first ones 0.",
@@ -203,8 +239,8 @@ PLACE_TARGETS = Exercise(
         ),
         Mistake(
             "rows_for_columns",
-            "Columns were limited by H and rows by W. `size` is (H, W): a column is at most W − 1, "
-            "a row at most H − 1.",
+            "Columns were limited by H and rows by W. `map_size` is (H, W): a column is at most "
+            "W − 1, a row at most H − 1.",
             _targets(clamp=_rows_for_columns),
         ),
         Mistake(

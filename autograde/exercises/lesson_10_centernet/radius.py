@@ -92,6 +92,43 @@ def _case(
     return Case(probes, make, **about)
 
 
+def _rounded(digits: int) -> Radius:
+    def wrong(height: float, width: float, min_overlap: float = 0.7) -> float:
+        return float(round(_reference(height, width, min_overlap), digits))
+
+    return wrong
+
+
+def _root(a: float, b: float, c: float, sign: int) -> float:
+    return (-b + sign * math.sqrt(b * b - 4 * a * c)) / (2 * a)
+
+
+def _smallest_positive(height: float, width: float, min_overlap: float = 0.7) -> float:
+    """Both roots of each equation, and of those above 0 the smallest."""
+    rows = _equations(height, width, min_overlap)
+    roots = [_root(*row, sign) for row in rows for sign in (-1, 1)]
+    return min(r for r in roots if r > 0)
+
+
+def _half_b(height: float, width: float, min_overlap: float = 0.7) -> float:
+    """-(h + w) in the second equation: often there is no root at all."""
+    same, (a, b, c), out = _equations(height, width, min_overlap)
+    return min(_root(*same, -1), _root(a, b / 2, c, -1), _root(*out, 1))
+
+
+def _c_of_the_rest(height: float, width: float, min_overlap: float = 0.7) -> float:
+    """o hw in the second equation, where the share that is lost stands: (1 - o) hw."""
+    same, (a, b, _), out = _equations(height, width, min_overlap)
+    c = min_overlap * height * width
+    return min(_root(*same, -1), _root(a, b, c, -1), _root(*out, 1))
+
+
+def _not_negated(height: float, width: float, min_overlap: float = 0.7) -> float:
+    signs = (-1, -1, 1)
+    rows = _equations(height, width, min_overlap)
+    return min(b / a + _root(a, b, c, s) for (a, b, c), s in zip(rows, signs, strict=True))
+
+
 def _fractions(d: Draw) -> tuple[Any, ...]:
     return d.integer(5, 20) + 0.25, d.integer(30, 50) + 0.75, 0.7
 
@@ -120,10 +157,23 @@ GAUSSIAN_RADIUS = Exercise(
             _published,
         ),
         Mistake(
+            "same_way_only",
+            "This is the radius of corners that move the same way. That of corners which both move "
+            "inwards is smaller. Is its equation among yours, with a = 4, b = −2(h + w) and "
+            "c = (1 − o)hw, and divided by 2a?",
+            _radius(which=(0,)),
+        ),
+        Mistake(
             "divided_by_2",
             "Each root was divided by 2. The quadratic formula divides by 2a, and a is 1 in the "
             "first equation only.",
             _radius(divide=lambda a: 2.0),
+        ),
+        Mistake(
+            "two_times_a",
+            "Each root was divided by 2 and then multiplied with a: so Python reads `/ 2 * a`. "
+            "Brackets make it one number, `/ (2 * a)`.",
+            _radius(divide=lambda a: 2 / a),
         ),
         Mistake(
             "larger_root",
@@ -147,12 +197,6 @@ GAUSSIAN_RADIUS = Exercise(
             "This is the mean of the three radii. All three moves must be harmless: take the "
             "smallest.",
             _radius(choose=lambda radii: sum(radii) / 3),
-        ),
-        Mistake(
-            "same_way_only",
-            "This is the radius of corners that move the same way. Two corners that both move "
-            "inwards spoil the IoU sooner: take the smallest of the three.",
-            _radius(which=(0,)),
         ),
         Mistake(
             "twice",
@@ -194,6 +238,52 @@ GAUSSIAN_RADIUS = Exercise(
             "The radius was cut to a whole number. That comes later, when it is drawn; here the "
             "exact one is asked for.",
             _whole,
+        ),
+        Mistake(
+            "rounded",
+            "The radius was rounded to a whole number. It is cut later, when it is drawn; here the "
+            "exact one is asked for.",
+            _rounded(0),
+        ),
+        Mistake(
+            "two_digits",
+            "The radius was rounded to two digits. The exact one is asked for.",
+            _rounded(2),
+        ),
+        Mistake(
+            "negative",
+            "The radius is below 0: the minus sign of the root was taken in the third equation, "
+            "too. There it is the plus sign, see the last column of the table.",
+            _radius(signs=(-1, -1, -1)),
+        ),
+        Mistake(
+            "b_not_negated",
+            "The fraction begins with b. It begins with −b, which is h + w in the first equation.",
+            _not_negated,
+        ),
+        Mistake(
+            "height_twice",
+            "The height stands where the width should: this is the radius of a square of that "
+            "height. h + w and h · w have both sides.",
+            _of_a_square(lambda h, w: h),
+        ),
+        Mistake(
+            "half_b",
+            "In the second equation b is −(h + w), and often there is no root at all. Both "
+            "corners move by r, so a side shrinks by 2r: b = −2(h + w).",
+            _half_b,
+        ),
+        Mistake(
+            "c_of_the_rest",
+            "In the second equation c is o · hw. Both hw and o · hw stand in it, and what is left "
+            "of them is (1 − o) · hw.",
+            _c_of_the_rest,
+        ),
+        Mistake(
+            "smallest_above_0",
+            "The smallest root above 0 was taken, of all six. Take the one with the sign in the "
+            "table: for a box without height it is 0, no corner may move.",
+            _smallest_positive,
         ),
     ),
     hints=(

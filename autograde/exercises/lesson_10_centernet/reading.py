@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from autograde.exercises.lesson_10_centernet.inputs import Size, Triple, peaked
 from autograde.spec import Case, Draw, Exercise, Mistake
@@ -39,9 +40,12 @@ def _reference(
     return found["boxes"], found["scores"], found["labels"]
 
 
+def _highest(heatmap: Tensor, window: int = 3) -> Tensor:
+    return max_pool2d(heatmap[None], window, stride=1, padding=window // 2)[0]
+
+
 def _peaks(heatmap: Tensor) -> Tensor:
-    highest = torch.nn.functional.max_pool2d(heatmap[None], 3, stride=1, padding=1)[0]
-    return heatmap * (heatmap == highest)
+    return heatmap * (heatmap == _highest(heatmap))
 
 
 def _split(index: Tensor, shape: Shape) -> Split:
@@ -73,6 +77,7 @@ def _detect(
     split: Callable[[Tensor, Shape], Split] = _split,
     read: Callable[[Tensor, Tensor, Tensor], Tensor] = _at,
     box: Callable[[Tensor, Tensor, Tensor, int], Tensor] = _box,
+    limits: Callable[[Size, Shape, int], Size] = lambda image, shape, stride: image,
     clip: Callable[[Tensor, Size], Tensor] = _clip,
     inside: Callable[[Tensor], Tensor] = _inside,
     answer: Callable[[Triple], Any] = lambda found: found,
@@ -97,7 +102,7 @@ def _detect(
         label, row, column = split(index, (K, H, W))
         place = torch.stack((column, row), 1)
         boxes = box(place, read(offset, row, column), read(size, row, column), stride)
-        boxes = clip(boxes, image_size)
+        boxes = clip(boxes, limits(image_size, (K, H, W), stride))
         keep = inside(boxes)
         return answer((boxes[keep], flat[index][keep], label[keep]))
 
@@ -134,6 +139,59 @@ def _best_class(heatmap: Tensor) -> Tensor:
     return _peaks(heatmap) * (heatmap == heatmap.amax(0, keepdim=True))
 
 
+def _over_classes(heatmap: Tensor) -> Tensor:
+    return heatmap * (heatmap == _highest(heatmap).amax(0))
+
+
+def _lacking(
+    heatmap: Tensor,
+    size: Tensor,
+    offset: Tensor,
+    stride: int,
+    image_size: Size,
+    most: int = 100,
+    score_threshold: float = 0.1,
+) -> Triple:
+    """topk of more than there are is an error."""
+    _peaks(heatmap).flatten().topk(most)
+    return _reference(heatmap, size, offset, stride, image_size, most, score_threshold)
+
+
+def _emptied_first(
+    heatmap: Tensor,
+    size: Tensor,
+    offset: Tensor,
+    stride: int,
+    image_size: Size,
+    most: int = 100,
+    score_threshold: float = 0.1,
+) -> Triple:
+    """`most` boxes with an area, where `most` peaks are asked for."""
+    some = (heatmap.numel(), score_threshold)
+    boxes, scores, labels = _reference(heatmap, size, offset, stride, image_size, *some)
+    return boxes[:most], scores[:most], labels[:most]
+
+
+def _boxes_alone(
+    heatmap: Tensor,
+    size: Tensor,
+    offset: Tensor,
+    stride: int,
+    image_size: Size,
+    most: int = 100,
+    score_threshold: float = 0.1,
+) -> Triple:
+    """Boxes without area are dropped, their scores and classes are not."""
+    given = (heatmap, size, offset, stride, image_size, most, score_threshold)
+    boxes, _, _ = _reference(*given)
+    _, scores, labels = _detect(inside=_all)(*given)
+    return boxes, scores, labels
+
+
+def _all(boxes: Tensor) -> Tensor:
+    return torch.ones(len(boxes), dtype=torch.bool)
+
+
 def _from_left_top(place: Tensor, offset: Tensor, size: Tensor, stride: int) -> Tensor:
     corner = place + offset
     return stride * torch.cat((corner, corner + size), 1)
@@ -147,6 +205,16 @@ def _xywh(found: Triple) -> Triple:
 def _sizes_not_scaled(place: Tensor, offset: Tensor, size: Tensor, stride: int) -> Tensor:
     centre, half = stride * (place + offset), size / 2
     return torch.cat((centre - half, centre + half), 1)
+
+
+def _centres_not_scaled(place: Tensor, offset: Tensor, size: Tensor, stride: int) -> Tensor:
+    centre, half = place + offset, stride * size / 2
+    return torch.cat((centre - half, centre + half), 1)
+
+
+def _as_read(place: Tensor, offset: Tensor, size: Tensor, stride: int) -> Tensor:
+    """cx, cy, w, h."""
+    return stride * torch.cat((place + offset, size), 1)
 
 
 def _offset_in_pixels(place: Tensor, offset: Tensor, size: Tensor, stride: int) -> Tensor:
@@ -185,9 +253,20 @@ def _over_the_border(d: Draw) -> tuple[Any, ...]:
     return *peaked(d, 2, 12, 16, peaks), 4, [48, 64]
 
 
-def _negative_size(d: Draw) -> tuple[Any, ...]:
+def _with_size(width: float, height: float, most: int = 100) -> Callable[[Draw], tuple[Any, ...]]:
+    """The best object's size is multiplied with these two."""
+
+    def make(d: Draw) -> tuple[Any, ...]:
+        heatmap, size, offset = peaked(d, 2, 12, 16, THREE)
+        size[:, 3, 9] *= torch.tensor([width, height])
+        return heatmap, size, offset, 4, [48, 64], most
+
+    return make
+
+
+def _far_offset(d: Draw) -> tuple[Any, ...]:
     heatmap, size, offset = peaked(d, 2, 12, 16, THREE)
-    size[d.integer(0, 1), 3, 9] *= -1  # the best one's
+    offset[:, 3, 9], offset[:, 6, 3] = torch.tensor([-0.25, 1.25]), torch.tensor([1.5, -0.5])
     return heatmap, size, offset, 4, [48, 64]
 
 
@@ -229,8 +308,14 @@ DECODE_PEAKS = Exercise(
         _case("a map higher than wide", (0, 2, 9, 0.9), (0, 5, 3, 0.5), K=1, H=15, W=9),
         _case("two classes in one place", (0, 6, 5, 0.9), (1, 6, 5, 0.6)),
         Case("two objects of one class that overlap by far", _equal_neighbours),
+        _case("two objects of one class, two places apart", (0, 5, 5, 0.9), (0, 7, 5, 0.6)),
         Case("objects that reach over the border", _over_the_border),
-        Case("a size below 0", _negative_size),
+        Case("a height below 0", _with_size(1, -1)),
+        Case("width and height below 0", _with_size(-1, -1)),
+        Case("a box narrower than a pixel", _with_size(0.0625, 1)),
+        Case("at most two, and the best one has no area", _with_size(-1, 1, 2)),
+        Case("an offset outside of 0 … 1", _far_offset),
+        _case("fewer places than `most`", (0, 1, 1, 0.9), K=1, H=4, W=5),
         Case("a score that equals the threshold", _at_the_threshold),
         Case("a peak outside of the image", _padded),
         _case("nothing above the threshold", *THREE, options=(100, 0.95)),
@@ -241,6 +326,24 @@ DECODE_PEAKS = Exercise(
             "All places above the threshold became boxes, so that every object is found many "
             "times. Only peaks do: `keep_peaks(heatmap)` first.",
             _detect(peaks=lambda heatmap: heatmap),
+        ),
+        Mistake(
+            "five",
+            "An object two places away from a better one is missing: the window is 5 × 5. A peak "
+            "is compared with its eight neighbours, as your `keep_peaks` does it.",
+            _detect(peaks=lambda heat: heat * (heat == _highest(heat, 5))),
+        ),
+        Mistake(
+            "over_classes",
+            "Peaks of different classes were compared with each other. Each class has a map of its "
+            "own, as in your `keep_peaks`.",
+            _detect(peaks=_over_classes),
+        ),
+        Mistake(
+            "second_sigmoid",
+            "The sigmoid was taken of the heatmap. It holds probabilities already, and its 0 would "
+            "become 0.5.",
+            _detect(peaks=lambda heatmap: _peaks(heatmap.sigmoid())),
         ),
         Mistake(
             "no_offset",
@@ -266,6 +369,12 @@ DECODE_PEAKS = Exercise(
             _detect(box=lambda p, o, s, stride: _box(p, -o, s, stride)),
         ),
         Mistake(
+            "offset_cut",
+            "The offsets were cut to 0 … 1. Take them as the network says them: a centre may lie "
+            "a little beside its place.",
+            _detect(box=lambda p, o, s, stride: _box(p, o.clamp(0, 1), s, stride)),
+        ),
+        Mistake(
             "size_not_halved",
             "The boxes are twice as large as they should be. From the centre it is half a width to "
             "either side.",
@@ -281,6 +390,16 @@ DECODE_PEAKS = Exercise(
             "no_stride",
             "The boxes are counted in places. Multiply with the stride: pixels.",
             _detect(box=lambda p, o, s, stride: _box(p, o, s, 1)),
+        ),
+        Mistake(
+            "stride_of_four",
+            "4 is the stride whatever `stride` says.",
+            _detect(box=lambda p, o, s, stride: _box(p, o, s, 4)),
+        ),
+        Mistake(
+            "centres_not_scaled",
+            "The sizes are in pixels, the centres still in places. Both times the stride.",
+            _detect(box=_centres_not_scaled),
         ),
         Mistake(
             "sizes_not_scaled",
@@ -309,6 +428,12 @@ DECODE_PEAKS = Exercise(
             _detect(box=lambda p, o, s, stride: _box(p.flip(1), o, s, stride)),
         ),
         Mistake(
+            "read_at_column_row",
+            "Size and offset were read at [column, row]. A map is indexed [row, column]: "
+            "`size[:, row, column]`.",
+            _detect(read=lambda maps, row, column: maps[:, column, row].T),
+        ),
+        Mistake(
             "read_first",
             "Sizes and offsets of the first places of the map were taken, not those at the peaks: "
             "`size[:, row, column]`.",
@@ -324,6 +449,12 @@ DECODE_PEAKS = Exercise(
             "All detections have class 0. The class is the map that the peak stands in: "
             "index // (H · W).",
             _detect(answer=lambda found: (found[0], found[1], torch.zeros_like(found[2]))),
+        ),
+        Mistake(
+            "row_of_all_classes",
+            "The row went on counting from class to class: index // W is the row in all maps one "
+            "below the other. % H is missing.",
+            _detect(split=lambda i, s: (i // (s[1] * s[2]), i // s[2], i % s[2])),
         ),
         Mistake(
             "divided_by_h",
@@ -350,6 +481,18 @@ DECODE_PEAKS = Exercise(
             _detect(clip=lambda boxes, size: boxes),
         ),
         Mistake(
+            "cut_at_the_map",
+            "The boxes were cut at H and W of the map. They are in pixels: cut them at "
+            "`image_size`.",
+            _detect(limits=lambda image, shape, stride: shape[1:]),
+        ),
+        Mistake(
+            "cut_at_the_padding",
+            "The boxes were cut at H · stride and W · stride. The picture may be smaller than its "
+            "map: cut them at `image_size`.",
+            _detect(limits=lambda image, shape, stride: (shape[1] * stride, shape[2] * stride)),
+        ),
+        Mistake(
             "width_for_height",
             "The boxes were cut at the width below and at the height on the right. `image_size` is "
             "(height, width).",
@@ -361,8 +504,46 @@ DECODE_PEAKS = Exercise(
             "Drop it.",
             _detect(
                 box=lambda p, o, s, stride: _box(p, o, s.clamp(min=0), stride),
-                inside=lambda boxes: torch.ones(len(boxes), dtype=torch.bool),
+                inside=_all,
             ),
+        ),
+        Mistake(
+            "nothing_dropped",
+            "A box whose right side lies left of its left one (a size below 0) is among them, or "
+            "one outside of the image. Keep those with x2 > x1 and y2 > y1.",
+            _detect(inside=_all),
+        ),
+        Mistake(
+            "boxes_alone",
+            "Boxes without area were dropped, their scores and labels were not. Use the same mask "
+            "for all three.",
+            _boxes_alone,
+        ),
+        Mistake(
+            "area_as_product",
+            "Where width and height are both below 0 their product is above, and the box was kept. "
+            "Each side has to be above 0 by itself.",
+            _detect(inside=lambda b: (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]) > 0),
+        ),
+        Mistake(
+            "width_alone",
+            "Only the width was looked at. A box with a height of 0 or below has no area either.",
+            _detect(inside=lambda b: b[:, 2] > b[:, 0]),
+        ),
+        Mistake(
+            "height_alone",
+            "Only the height was looked at. A box with a width of 0 or below has no area either.",
+            _detect(inside=lambda b: b[:, 3] > b[:, 1]),
+        ),
+        Mistake(
+            "sides_of_zero_kept",
+            "A box with a side of 0 was kept. It has no area: x2 > x1 and y2 > y1, not `>=`.",
+            _detect(inside=lambda b: (b[:, 2:] >= b[:, :2]).all(1)),
+        ),
+        Mistake(
+            "small_ones_dropped",
+            "A box with a side below 1 pixel was dropped. Only boxes without any area are.",
+            _detect(inside=lambda b: (b[:, 2:] - b[:, :2] >= 1).all(1)),
         ),
         Mistake(
             "absolute_size",
@@ -397,6 +578,18 @@ DECODE_PEAKS = Exercise(
             _most_of_each_class,
         ),
         Mistake(
+            "most_after_dropping",
+            "Boxes without area were dropped first, and then the best `most` taken. It is the "
+            "other way round: the best `most` peaks, and what of them has no area is dropped.",
+            _emptied_first,
+        ),
+        Mistake(
+            "topk_of_too_many",
+            "`topk(most)` is an error where the map has fewer than `most` numbers. "
+            "`min(most, heatmap.numel())`, or sort all and take `[:most]`.",
+            _lacking,
+        ),
+        Mistake(
             "not_sorted",
             "The right ones, but not the best first.",
             _detect(order=lambda s, most: s.argsort(descending=True)[:most].sort().values),
@@ -408,9 +601,19 @@ DECODE_PEAKS = Exercise(
             _detect(order=lambda s, most: s.argsort()[:most]),
         ),
         Mistake(
+            "cxcywh",
+            "The boxes are centre and size. Boxes are xyxy: centre − half, centre + half.",
+            _detect(box=_as_read),
+        ),
+        Mistake(
             "xywh",
             "The last two columns are width and height. Boxes are xyxy.",
             _detect(answer=_xywh),
+        ),
+        Mistake(
+            "labels_second",
+            "Scores and labels are exchanged. Return boxes, scores, labels.",
+            _detect(answer=lambda found: (found[0], found[2], found[1])),
         ),
         Mistake(
             "other_order",

@@ -41,6 +41,10 @@ def _read(maps: Tensor, b: int, places: Tensor) -> Tensor:
     return maps[b][:, places[:, 1], places[:, 0]].T
 
 
+def _crossed(maps: Tensor, b: int, places: Tensor) -> Tensor:
+    return maps[b][:, places[:, 1]][:, :, places[:, 0]].permute(2, 1, 0)  # [M, M, 2]
+
+
 def _distance(there: Tensor, wanted: Tensor) -> Tensor:
     return (there - wanted).abs().sum()
 
@@ -168,10 +172,22 @@ CENTERNET_LOSS = Exercise(
         _case("one class, a map wider than high", [(7, 1), (2, 2)], K=1, H=3, W=9),
         _case("a picture without objects", []),
         _case("two pictures, one of them without objects", [(3, 1), (0, 2)], []),
-        _case("two objects in one place: both are heard", [(2, 3), (2, 3), (4, 1)]),
+        _case("two objects of one class in one place: both count", [(2, 3), (2, 3), (4, 1)], K=1),
         _case("the gradient", [(1, 3), (4, 2)], [(3, 3)], kind="grad", slopes=(0, 1, 2)),
     ),
     mistakes=(
+        Mistake(
+            "peaks_counted",
+            "The sums were divided by the number of peaks. Two objects of one class in one place "
+            "make one peak, and are two objects: count the rows of `places`.",
+            _loss(count=lambda targets, B: max(1, sum(int((t[0] == 1).sum()) for t in targets))),
+        ),
+        Mistake(
+            "objects_times_images",
+            "The sums were divided by objects × pictures. They go over the whole batch already: "
+            "divide by the number of its objects alone.",
+            _loss(count=lambda targets, B: _objects(targets, B) * B),
+        ),
         Mistake(
             "sums",
             "The sums were divided by nothing. A picture with many objects would pull many times "
@@ -198,6 +214,12 @@ CENTERNET_LOSS = Exercise(
                 focal=lambda x, y: ref.heatmap_focal_loss(x, y).mean(),
                 count_heat=lambda targets, B: 1,
             ),
+        ),
+        Mistake(
+            "heat_mean",
+            "The focal loss is a mean over the whole map, divided by the number of objects on top. "
+            "It is a sum, divided by the number of objects.",
+            _loss(focal=lambda x, y: ref.heatmap_focal_loss(x, y).mean()),
         ),
         Mistake(
             "heat_summed",
@@ -253,6 +275,24 @@ CENTERNET_LOSS = Exercise(
             _loss(read=_row_for_column),
         ),
         Mistake(
+            "every_row_with_every_column",
+            "`[:, y][:, :, x]` reads each row of a centre at the column of every centre. Give both "
+            "at once, `size[b, :, y, x]`: one place for each object.",
+            _loss(read=_crossed),
+        ),
+        Mistake(
+            "not_transposed",
+            "What is read at the centres is [2, M], `sizes` is [M, 2]: with two objects they are "
+            "subtracted the wrong way round, with others it is an error. `.T` turns it.",
+            _loss(read=lambda maps, b, places: _read(maps, b, places).T),
+        ),
+        Mistake(
+            "reshaped",
+            "`reshape` and `view` leave the numbers in their order: all widths come first. "
+            "`.T` makes a row for each object of [2, M].",
+            _loss(read=lambda maps, b, places: _read(maps, b, places).T.reshape(-1, 2)),
+        ),
+        Mistake(
             "first_image",
             "The sizes and offsets of all objects were read from the first picture's map. Each "
             "picture has its own: `size[b]`.",
@@ -281,9 +321,21 @@ CENTERNET_LOSS = Exercise(
             _loss(read=lambda maps, b, places: _read(maps, b, places).flip(1)),
         ),
         Mistake(
+            "size_height_first",
+            "Width and height are exchanged in the term of the sizes: channel 0 is the width, as "
+            "in the targets.",
+            _loss(maps=lambda size, offset: (size.flip(1), offset)),
+        ),
+        Mistake(
             "squares",
             "The distances were squared. They are L1 here: their absolute values.",
             _loss(away=lambda there, wanted: (there - wanted).square().sum()),
+        ),
+        Mistake(
+            "euclidean",
+            "The distance is the length of the pair, the root of the squares. L1 is the sum of the "
+            "absolute differences in both directions.",
+            _loss(away=lambda there, wanted: (there - wanted).square().sum(1).sqrt().sum()),
         ),
         Mistake(
             "smooth",

@@ -15,8 +15,8 @@ import { peakMap } from "./peak_map.js";
 import { readout } from "./readout.js";
 import { valueTable } from "./value_table.js";
 
-const ZOOM = 9; // locations on a side of the enlarged part
-const ASIDE = [0, 1, 2, 3, 4]; // locations beside the peak whose numbers stand in the table
+const ZOOM = 9; // places on a side of the enlarged part
+const ASIDE = [0, 1, 2, 3, 4]; // places beside the peak whose numbers stand in the table
 const PARTS = 40; // of a curve
 const CASE_WORDS = { shifted: "shifted: both the same way", inwards: "inwards: the box shrinks", outwards: "outwards: it grows" };
 const OF_CLASS = ["A", "B"], PEAK_COLORS = ["truth", "enclosing"];
@@ -48,13 +48,13 @@ export function heatmapExplorer(onChange = () => {}) {
     ),
     html(
       "div", { class: "odx-columns odx-even odx-panels" },
-      html("div", {}, mapTitle, map.node, html("p", { class: "odx-note" }, "One square is one location of the output. Black dots: where the centres really lie.")),
-      html("div", {}, zoomTitle, zoom.node, html("p", { class: "odx-note" }, "Framed: the location of a centre, where the heatmap is 1. The dot: the centre itself.")),
+      html("div", {}, mapTitle, map.node, html("p", { class: "odx-note" }, "One square is one place of the output. Black dots: where the centres really lie.")),
+      html("div", {}, zoomTitle, zoom.node, html("p", { class: "odx-note" }, "Framed: the place of a centre, where the heatmap is 1. The dot: the centre itself.")),
     ),
     html(
       "div", { class: "odx-columns odx-even odx-panels" },
       html("div", {}, centreTitle, centre.node, back.node),
-      html("div", {}, html("h3", {}, "A peak beside the right location: how much is forgiven, how good is its box?"), plot.node, aside.node),
+      html("div", {}, html("h3", {}, "A peak beside the right place: how much is forgiven, how good is its box?"), plot.node, aside.node),
     ),
     live.node,
   );
@@ -87,31 +87,31 @@ export function heatmapExplorer(onChange = () => {}) {
     });
 
     showReach(mine, ious, worst, far);
-    setText(mapTitle, `The output, ${H} × ${W} locations: the heatmap of the class`);
+    setText(mapTitle, `The output, ${H} × ${W} places: the heatmap of the class`);
     map.update({
       ...world, grid, stride: step, heat,
       frames: objects.map(({ place: [x, y], radius }, k) => ({ box: [(x - radius) * step, (y - radius) * step, (x + radius + 1) * step, (y + radius + 1) * step], color: "#1f1f1f", dash: k !== chosen })),
       centres: objects.map(({ centre: at }, k) => ({ at: at.map((value) => value * step), name: OF_CLASS[k] })),
-      label: `A heatmap of ${H} by ${W} locations with ${boxes.length === 1 ? "a peak" : "peaks"} in ${objects.map(({ place: [x, y] }) => `row ${y + 1}, column ${x + 1}`).join(" and ")}.`,
+      label: `A heatmap of ${H} by ${W} places with ${boxes.length === 1 ? "a peak" : "peaks"} in ${objects.map(({ place: [x, y] }) => `row ${y + 1}, column ${x + 1}`).join(" and ")}.`,
     });
     showZoom(objects, mine, heat, grid, name);
     showCentre(mine, box, step, name);
     showAside(mine, box, step, least);
     setText(story, say(objects, mine, ious, worst, far, name));
-    live.say(`Radius ${mine.radius} locations, ${far} pixels. The worst box within it has IoU ${written(ious[worst], 2)}.`);
+    live.say(`Radius ${mine.radius} places, ${far} pixels. The worst box within it has IoU ${written(ious[worst], 2)}.`);
   }
 
   function showReach(mine, ious, worst, far) {
     const smallest = Math.min(...mine.radii), least = mine.radii.indexOf(smallest), [w, h] = mine.size.map(Math.ceil);
     reach.update({
       rows: [
-        { key: "radius", name: "radius of the Gaussian, in locations: the smallest, rounded down", color: "anchor", formula: `${written(smallest, 2)} → ${mine.radius}`, value: mine.radius, text: written(mine.radius, 0), strong: true },
+        { key: "radius", name: "radius of the Gaussian, in places: the smallest, rounded down", color: "anchor", formula: `${written(smallest, 2)} → ${mine.radius}`, value: mine.radius, text: written(mine.radius, 0), strong: true },
         { key: "pixels", name: "… in pixels", formula: `${mine.radius} × ${state.stride}`, value: far, text: written(far, 0) },
         { key: "worst", name: "the worst box within it keeps an IoU of", color: "prediction", value: ious[worst], strong: true },
       ],
     });
     cases.update({
-      heads: [`${w} × ${h} locations`, "radius", `IoU at ${mine.radius}`], label: "The three ways in which both corners may move",
+      heads: [`${w} × ${h} places${mine.size.every(Number.isInteger) ? "" : ", rounded up"}`, "radius", `IoU at ${mine.radius}`], label: "The three ways in which both corners may move",
       rows: CORNERS_MOVE.map((way, n) => ({
         name: CASE_WORDS[way] + (n === least ? " (smallest)" : ""), color: n === least ? "anchor" : null,
         cells: [{ key: `radius-${way}`, value: mine.radii[n], text: written(mine.radii[n], 2), strong: n === least }, { key: `iou-${way}`, value: ious[n], strong: n === worst }],
@@ -135,11 +135,11 @@ export function heatmapExplorer(onChange = () => {}) {
     const exact = (value) => short(value, 3), lost = offset.map((value) => value * step);
     setText(centreTitle, `The centre of ${name}, and what rounding loses`);
     centre.update({
-      heads: ["", ...axes], label: "The centre, its location and the offset",
+      heads: ["", ...axes], label: "The centre, its place and the offset",
       rows: [
         line("centre", "centre, in pixels", at.map((value) => value * step), exact),
         line("scaled", `divided by the stride, ${step}`, at, exact),
-        line("place", "its location: column and row, from 0", place, exact),
+        line("place", "its place: column and row, from 0", place, exact),
         line("offset", "offset: what is left, to be learned", offset, exact),
         line("lost", "… in pixels", lost, exact),
       ],
@@ -148,7 +148,7 @@ export function heatmapExplorer(onChange = () => {}) {
     back.update({ rows: [{ key: "back", name: "IoU of the box read back without the offset", color: "overlap", value: overlap(box, without).iou, strong: true }] });
   }
 
-  /** The box, so many locations too far to the right: its IoU. */
+  /** The box, so many places too far to the right: its IoU. */
   const besideIou = ([x1, y1, x2, y2], far) => overlap([x1, y1, x2, y2], [x1 + far, y1, x2 + far, y2]).iou;
 
   function showAside({ radius }, box, step, least) {
@@ -156,7 +156,7 @@ export function heatmapExplorer(onChange = () => {}) {
     const rising = [0.85, 0.6, 0.35, 0.15].map((share) => share * end), room = (d) => Math.min(Math.abs(besideIou(box, d * step) - least), Math.abs(besideIou(box, d * step) - gaussianAt(d, 0, radius)));
     const within = Array.from({ length: PARTS + 1 }, (_, n) => (radius * n) / PARTS);
     plot.update({
-      x: { label: "locations to the right of the right one", min: 0, max: end, ticks: whole.filter((n) => n % Math.ceil(end / 8) === 0) },
+      x: { label: "places to the right of the right one", min: 0, max: end, ticks: whole.filter((n) => n % Math.ceil(end / 8) === 0) },
       y: { label: "", min: 0, max: 1, ticks: [0, [least, short(least)], 1] },
       curves: [
         { x: places, y: places.map((d) => besideIou(box, d * step)), color: "overlap", name: "IoU of its box", at: rising.find((d) => room(d) > 0.09) ?? rising[0] },
@@ -164,11 +164,11 @@ export function heatmapExplorer(onChange = () => {}) {
       ],
       points: whole.map((d) => ({ x: d, y: gaussianAt(d, 0, radius), color: "anchor", size: 4.5, ...(d === 1 && !radius ? { name: "heatmap", side: "right" } : {}) })),
       guides: [{ y: least }],
-      label: `The heatmap and the IoU of the box, at 0 to ${end} locations to the right of the right one.`,
+      label: `The heatmap and the IoU of the box, at 0 to ${end} places to the right of the right one.`,
     });
     const cells = (key, value, text) => ASIDE.map((d) => ({ key: `${key}-${d}`, value: value(d), text: text(value(d)) })), two = (value) => written(value, 2);
     aside.update({
-      heads: ["locations beside", ...ASIDE.map(String)], label: "How much is forgiven beside the right location",
+      heads: ["places beside", ...ASIDE.map(String)], label: "How much is forgiven beside the right place",
       rows: [
         { name: "heatmap y", color: "anchor", cells: cells("heat", (d) => gaussianAt(d, 0, radius), two) },
         { name: "weight of its loss, (1 − y)⁴", cells: cells("weight", (d) => (1 - gaussianAt(d, 0, radius)) ** 4, written) },
@@ -179,14 +179,15 @@ export function heatmapExplorer(onChange = () => {}) {
 
   function say(objects, mine, ious, worst, far, name) {
     const { iou: least, published: wide, stride: step } = state, parts = [], value = written(ious[worst], 2);
-    if (mine.radius === 0) parts.push(`No location beside the centre of ${name} is nearly right: moving the corners by one location, ${step} pixels, would cost too much. The peak stands alone.`);
+    if (mine.radius === 0) parts.push(`No place beside the centre of ${name} is nearly right: moving the corners by one place, ${step} pixels, would cost too much. The peak stands alone.`);
     else if (wide) parts.push(`With the published formula both corners of ${name} may move by ${far} pixels. Moved ${worst === 0 ? "the same way" : CORNERS_MOVE[worst]}, the box keeps an IoU of ${value}${ious[worst] < least - 0.05 ? `, far from the ${short(least)} that was asked for` : ""}.`);
+    else if (+value < least) parts.push(`Both corners of ${name} may move by ${far} pixels in any direction, and the box keeps an IoU of at least ${value}. That is less than the ${short(least)} that was asked for: as in the programs, the radius is that of a box whose sides were rounded up to whole places, ${mine.size.map(Math.ceil).join(" × ")}.`);
     else parts.push(`Both corners of ${name} may move by ${far} pixels in any direction, and the box keeps an IoU of at least ${value}; ${short(least)} was asked for.`);
     if (objects.length === 2) {
       const [a, b] = objects, apart = Math.max(Math.abs(a.place[0] - b.place[0]), Math.abs(a.place[1] - b.place[1]));
-      if (apart === 0) parts.push("Both centres fall into one location: one peak for two objects, and the map can say only one of them.");
-      else if (apart <= a.radius + b.radius) parts.push(`The Gaussians of A and B meet; where they do, the higher one counts. Both peaks stay 1, ${apart} ${apart === 1 ? "location" : "locations"} apart${apart === 1 ? ", and the search for peaks sees neighbours of equal height" : ""}.`);
-      else parts.push(`The peaks of A and B are ${apart} locations apart and do not touch.`);
+      if (apart === 0) parts.push("Both centres fall into one place: one peak for two objects, and the map can say only one of them.");
+      else if (apart <= a.radius + b.radius) parts.push(`The Gaussians of A and B meet; where they do, the higher one counts. Both peaks stay 1, ${apart} ${apart === 1 ? "place" : "places"} apart${apart === 1 ? ", and the search for peaks sees neighbours of equal height" : ""}.`);
+      else parts.push(`The peaks of A and B are ${apart} places apart and do not touch.`);
     }
     return parts.join(" ");
   }
