@@ -116,14 +116,19 @@ def _gradients(
     """d(sum of the output, or of all its parts)/d(input), for each float tensor among the inputs.
 
     slopes: the places of the inputs that count, where not all do. An input that is a list of
-    tensors counts with each of them.
+    tensors counts with each of them. Of several parts each must carry a gradient, be it 0: a loss
+    that is a constant cannot be told from one that was cut off.
     """
     chosen = inputs if slopes is None else [inputs[k] for k in slopes]
     flat = [x for each in chosen for x in (each if isinstance(each, list) else [each])]
     leaves = [x.requires_grad_() for x in flat if torch.is_tensor(x) and x.is_floating_point()]
     total = obj(*inputs)
     if isinstance(total, tuple | list):
-        total = torch.stack([torch.as_tensor(part).sum() for part in total])
+        parts = [torch.as_tensor(part).sum() for part in total]
+        cut = [k for k, part in enumerate(parts, 1) if not part.requires_grad]
+        if cut and len(cut) < len(parts):
+            raise TypeError(f"no grad flows from part {cut[0]} of {len(parts)}")
+        total = torch.stack(parts)
     if not torch.is_tensor(total):
         raise TypeError("the answer is no torch tensor, so no grad flows")
     total = total.sum()
