@@ -222,8 +222,8 @@ MAY_ANSWER = Exercise(
         ),
         Mistake(
             "absolute",
-            "Distances lost their sign, and a location outside counts as inside. Ask `box_sides` as "
-            "they are: `(sides > 0).all(dim=2)`, without `.abs()`.",
+            "Distances lost their sign, and a location outside counts as inside. Ask `box_sides` "
+            "as they are: `(sides > 0).all(dim=2)`, without `.abs()`.",
             _may(inside=lambda sides: (sides.abs() > 0).all(-1)),
         ),
         Mistake(
@@ -258,8 +258,8 @@ MAY_ANSWER = Exercise(
         ),
         Mistake(
             "ends_in_a_row",
-            "`ranges[:, 0]` has N numbers, and they meet the M columns of your table. They belong to "
-            "its rows: `ranges[:, :1]` and `ranges[:, 1:]` are columns.",
+            "`ranges[:, 0]` has N numbers, and they meet the M columns of your table. They belong "
+            "to its rows: `ranges[:, :1]` and `ranges[:, 1:]` are columns.",
             _ends_in_a_row,
         ),
         Mistake(
@@ -418,8 +418,8 @@ MAY_ANSWER = Exercise(
         ),
         Mistake(
             "smallest_only",
-            "Each location has at most one box here: the smallest. That is rule 3, and comes in the "
-            "next exercise. This table says for every box whether it may.",
+            "Each location has at most one box here: the smallest. That is rule 3, and comes in "
+            "the next exercise. This table says for every box whether it may.",
             _smallest_only,
         ),
         Mistake(

@@ -86,14 +86,14 @@ CENTERNESS = Exercise(
         ),
         Mistake(
             "root_across_only",
-            "The root is taken of the quotient of l and r only. It is taken of the product of both: "
-            "mind the brackets.",
+            "The root is taken of the quotient of l and r only. It is taken of the product of "
+            "both: mind the brackets.",
             _central(join=lambda across, down: across.sqrt() * down),
         ),
         Mistake(
             "root_down_only",
-            "The root is taken of the quotient of t and b only. It is taken of the product of both: "
-            "mind the brackets.",
+            "The root is taken of the quotient of t and b only. It is taken of the product of "
+            "both: mind the brackets.",
             _central(join=lambda across, down: across * down.sqrt()),
         ),
         Mistake(

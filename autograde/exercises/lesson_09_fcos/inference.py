@@ -286,8 +286,11 @@ def _alike_in_the_picture(d: Draw) -> tuple[Any, ...]:
     """
     x, y = 4 * d.integer(0, 3), d.integer(2, 6)
     corners = [
-        (100 - x, y, 40 + x, 40), (100 - x, y, 100 + x, 40), (60, y + 60, 100, 30), (92, y + 60, 73, 30)
-    ]  # fmt: skip
+        (100 - x, y, 40 + x, 40),
+        (100 - x, y, 100 + x, 40),
+        (60, y + 60, 100, 30),
+        (92, y + 60, 73, 30),
+    ]
     table = torch.tensor([square(*corner) for corner in corners]).float()
     points = torch.stack(
         (torch.tensor([110.0, 112, 90, 105]), table[:, 1] + d.numbers(4, low=5, high=25)), 1
@@ -439,8 +442,8 @@ DECODE_LOCATIONS = Exercise(
         ),
         Mistake(
             "clipped_last",
-            "NMS saw boxes that reach over the border, and they were cut afterwards. Cut first: how "
-            "far two boxes overlap is asked inside of the picture.",
+            "NMS saw boxes that reach over the border, and they were cut afterwards. Cut first: "
+            "how far two boxes overlap is asked inside of the picture.",
             _clipped_last,
         ),
         Mistake(

@@ -96,8 +96,8 @@ GRID_LOCATIONS = Exercise(
         ),
         Mistake(
             "middle_pixel",
-            "You went on by (stride − 1) / 2, as if a pixel were a point. A pixel reaches from 0 to "
-            "1, and the middle of `stride` pixels is `stride / 2`.",
+            "You went on by (stride − 1) / 2, as if a pixel were a point. A pixel reaches from 0 "
+            "to 1, and the middle of `stride` pixels is `stride / 2`.",
             _grid(place=lambda n, stride: n * stride + (stride - 1) / 2),
         ),
         Mistake(

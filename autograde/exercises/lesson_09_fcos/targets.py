@@ -328,8 +328,8 @@ LOCATION_TARGETS = Exercise(
         ),
         Mistake(
             "by_the_shorter_side",
-            "Where several objects may be answered for, you took the one with the shortest side. It "
-            "is the smallest area: width times height.",
+            "Where several objects may be answered for, you took the one with the shortest side. "
+            "It is the smallest area: width times height.",
             _assign(pick=_least(lambda boxes, sides, _: _size(boxes).amin(1))),
         ),
         Mistake(
@@ -340,8 +340,8 @@ LOCATION_TARGETS = Exercise(
         ),
         Mistake(
             "by_the_sum_of_the_sides",
-            "Where several objects may be answered for, you compared width plus height (l + t + r + "
-            "b is the same). It is the area: width times height.",
+            "Where several objects may be answered for, you compared width plus height (l + t + r "
+            "+ b is the same). It is the area: width times height.",
             _assign(pick=_least(lambda boxes, sides, _: _size(boxes).sum(1))),
         ),
         Mistake(
@@ -474,7 +474,8 @@ LOCATION_TARGETS = Exercise(
         ),
         Mistake(
             "background_sides_minus_1",
-            "The distances of background are −1. They are 0; that it is background, the class says.",
+            "The distances of background are −1. They are 0; that it is background, the class "
+            "says.",
             _assign(filler=-1),
         ),
         Mistake(

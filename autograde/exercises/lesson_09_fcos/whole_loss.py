@@ -270,7 +270,8 @@ FCOS_LOSS = Exercise(
         ),
         Mistake(
             "boxes_summed",
-            "The box loss was divided by nothing. All three are divided by the number of positives.",
+            "The box loss was divided by nothing. All three are divided by the number of "
+            "positives.",
             _loss(counts=(_count, _one, _count)),
         ),
         Mistake(
@@ -287,8 +288,8 @@ FCOS_LOSS = Exercise(
         ),
         Mistake(
             "plain_bce",
-            "The class loss is plain binary cross entropy. Background would drown the objects: take "
-            "the focal loss, `sigmoid_focal_loss`.",
+            "The class loss is plain binary cross entropy. Background would drown the objects: "
+            "take the focal loss, `sigmoid_focal_loss`.",
             _plain_bce,
         ),
         Mistake(
@@ -379,14 +380,14 @@ FCOS_LOSS = Exercise(
         ),
         Mistake(
             "only_the_said_box",
-            "What was said became the box (−l, −t, r, b), what is true stayed l, t, r, b. Both have "
-            "to be boxes around (0, 0).",
+            "What was said became the box (−l, −t, r, b), what is true stayed l, t, r, b. Both "
+            "have to be boxes around (0, 0).",
             _loss(away=_said_only_turned),
         ),
         Mistake(
             "only_the_true_box",
-            "What is true became the box (−l, −t, r, b), what was said stayed l, t, r, b. Both have "
-            "to be boxes around (0, 0).",
+            "What is true became the box (−l, −t, r, b), what was said stayed l, t, r, b. Both "
+            "have to be boxes around (0, 0).",
             _loss(away=_wanted_only_turned),
         ),
         Mistake(
@@ -403,8 +404,8 @@ FCOS_LOSS = Exercise(
         ),
         Mistake(
             "boxes_averaged_twice",
-            "The box loss is a mean already, and was divided once more. Take the sum, and divide it "
-            "by the number of positives.",
+            "The box loss is a mean already, and was divided once more. Take the sum, and divide "
+            "it by the number of positives.",
             _loss(away=lambda said, wanted: _giou(said, wanted) / max(1, len(said))),
         ),
         Mistake(
