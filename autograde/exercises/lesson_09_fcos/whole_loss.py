@@ -328,13 +328,13 @@ FCOS_LOSS = Exercise(
         Mistake(
             "all_classes_hot",
             "Positives were told that they are of all classes: `targets[positive] = 1` fills the "
-            "row. The 1 belongs to one place, `targets[positive, classes[positive]] = 1`.",
+            "row. The 1 belongs to one place of it: give row and class, both in one pair of brackets.",
             _loss(hot=_all_hot),
         ),
         Mistake(
             "nothing_hot",
-            "No target is 1. `targets[positive][...] = 1` writes into a copy; with both indices in "
-            "one pair of brackets, `targets[positive, classes[positive]] = 1`, it arrives.",
+            "No target is 1. `targets[positive][...] = 1` writes into a copy. With row and class "
+            "in one pair of brackets it arrives.",
             _loss(hot=_none_hot),
         ),
         Mistake(
