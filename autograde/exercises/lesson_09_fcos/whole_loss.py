@@ -224,6 +224,7 @@ FCOS_LOSS = Exercise(
             2,
             kind="grad",
             slopes=(0, 1, 2),
+            each=True,
         ),
     ),
     mistakes=(
@@ -328,7 +329,7 @@ FCOS_LOSS = Exercise(
         Mistake(
             "all_classes_hot",
             "Positives were told that they are of all classes: `targets[positive] = 1` fills the "
-            "row. The 1 belongs to one place of it: give row and class, both in one pair of brackets.",
+            "row. The 1 belongs to one place of it: row and class in one pair of brackets.",
             _loss(hot=_all_hot),
         ),
         Mistake(
