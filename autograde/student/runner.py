@@ -120,7 +120,7 @@ def _gradients(
     """d(sum of the output, or of all its parts)/d(input), for each float tensor among the inputs.
 
     slopes: the places of the inputs that count, where not all do. An input that is a list of
-    tensors counts with each of them. each: a part that carries no gradient, not even 0, is an error.
+    tensors counts with each of them. each: a part that carries no gradient, be it 0, is an error.
     """
     chosen = inputs if slopes is None else [inputs[k] for k in slopes]
     flat = [x for each in chosen for x in (each if isinstance(each, list) else [each])]
