@@ -880,7 +880,7 @@ axes[0].set_ylabel("objects")
 axes[1].legend(frameon=False)
 draw.show(
     fig,
-    f"{len(sizes)} objects of 100 unseen pictures, by their longer side. Left: what your rules say. Right: which level's right box has the highest score. Grey, on the left: {owners.count(3)} objects without a location of their own. All the same {len(finders) - finders.count(3)} of the {len(finders)} are found by some level.",
+    f"{len(sizes)} objects of 100 unseen pictures, by their longer side. Left: what your rules say. Right: which level's right box has the highest score. Grey, on the left: {owners.count(3)} objects without a location of their own. Found by some level: {len(finders) - finders.count(3)} of {len(finders)}.",
     "Two panels of stacked bars over the size: the smallest objects are P3's, the middle ones P4's, the largest P5's, in both.",
 )
 
