@@ -47,7 +47,11 @@ def make_sheet(lesson: Lesson, task: Exercise | Question, secret: str | None = N
 def _inputs(case: Case, draw: Draw) -> CaseInputs:
     init = pack(list(case.init(draw))) if case.init else None
     inputs: CaseInputs = {"kind": case.kind, "inputs": pack(list(case.make(draw))), "init": init}
-    return {**inputs, "slopes": list(case.slopes)} if case.slopes else inputs
+    if case.slopes:
+        inputs["slopes"] = list(case.slopes)
+    if case.each:
+        inputs["each"] = True
+    return inputs
 
 
 def _sheet_case(task: Exercise, case: Case, inputs: CaseInputs) -> dict[str, Any]:
@@ -93,5 +97,5 @@ def case_inputs(sheet: Sheet) -> list[CaseInputs]:
     """What may be handed to a student's process: inputs, and nothing about the answers."""
     if sheet["type"] == "question":
         return [{"kind": "value", "inputs": pack([]), "init": None}]
-    handed = ("kind", "inputs", "init", "slopes")
+    handed = ("kind", "inputs", "init", "slopes", "each")
     return [{k: case[k] for k in handed if k in case} for case in sheet["cases"]]

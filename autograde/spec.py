@@ -48,6 +48,7 @@ class Case:
     core: without it the exercise earns nothing.
     kind: "call" compares the output, "grad" the gradients of the output's sum.
     slopes: of a "grad" case, the places of the inputs whose gradients count; () all float ones.
+    each: of a "grad" case, whether every part of the answer must carry a gradient, be it 0.
     dtype: "exact" if the output's dtype is part of the task.
     init: for a class, the arguments of its constructor.
     advice: shown, but costs no points: what later cells need of a right answer.
@@ -58,6 +59,7 @@ class Case:
     core: bool = False
     kind: Literal["call", "grad"] = "call"
     slopes: tuple[int, ...] = ()
+    each: bool = False
     dtype: Literal["exact"] | None = None
     draws: int = 2
     rtol: float = 1e-4

@@ -104,6 +104,9 @@ def test_what_differs_is_said() -> None:
     column = compare(e[0], e.T, CASE)
     assert column is not None
     assert "`.squeeze(1)`" in column.generic
+    empty = compare(torch.zeros(6, 0), torch.zeros(6), CASE)
+    assert empty is not None
+    assert "`torch.zeros(6, 0)`" in empty.generic
     assert "return" in said(None).generic
     assert said([[0.0, 0.5]]).kind == "type"
     wrong = said(torch.tensor([[0.0, 0.25]]))
@@ -160,6 +163,16 @@ def test_what_follows_from_wrong_numbers_is_not_the_diagnosis() -> None:
     assert "gradient" in mark(sheet, answered(right, right, [wrong])).diagnoses[0]
 
 
+def test_what_stands_beside_nan_in_most_cases_is_no_diagnosis() -> None:
+    right, wrong, nan = torch.tensor([0.5]), torch.tensor([0.75]), torch.tensor([math.nan])
+    sheet = sheet_of(*[("call", right)] * 4)
+    sheet["mistakes"] = [{"name": "slip", "says": "A slip.", "outcomes": answered(*[wrong] * 4)}]
+    assert mark(sheet, answered(wrong, wrong, wrong, nan)).mistakes == ["slip"]
+    marks = mark(sheet, answered(nan, nan, nan, wrong))
+    assert marks.mistakes == []
+    assert "NaN" in marks.diagnoses[0]
+
+
 @pytest.mark.parametrize(
     ("f", "words"),
     [
@@ -182,6 +195,16 @@ def test_gradients_of_chosen_inputs() -> None:
     cut = run_case(lambda a, b: a.detach().numpy(), {**case, "slopes": [0]})
     sheet = sheet_of(("grad", [torch.ones(2)]))
     assert mark(sheet, [cut]).diagnoses[0].startswith("The gradient does not come through")
+
+
+def test_each_part_carries_a_gradient_where_asked() -> None:
+    case = {"kind": "grad", "inputs": pack([torch.ones(2)]), "init": None}
+    for each, status in ((False, "ok"), (True, "error")):
+        outcome = run_case(lambda a: (a.sum(), torch.tensor(0.0)), {**case, "each": each})
+        assert outcome["status"] == status
+    assert run_case(lambda a: (a.sum(), 0 * a), {**case, "each": True})["status"] == "ok"
+    sheet = sheet_of(("grad", [torch.ones(2)]))
+    assert mark(sheet, [outcome]).diagnoses[0].startswith("The gradient does not come through")
 
 
 def test_expected_infinity_must_be_met() -> None:

@@ -272,7 +272,10 @@ def _wrong_shape(expected: torch.Tensor, got: torch.Tensor, case: dict[str, Any]
                 "`mask.nonzero().squeeze(1)` makes them from a mask."
             )
         elif len(g) == 2 and g[1] == 1:
-            generic = "`nonzero()` gives a column, one row for each index: `squeeze(1)` after it."
+            generic = (
+                f"A column {g} came, one row for each number (`nonzero()` gives such a one): "
+                "`squeeze(1)` after it."
+            )
         elif _whole(expected, got):
             return Difference("shape", "", show_value(expected), show_value(got))
     elif g == e[::-1] and len(e) == 2:
@@ -295,6 +298,8 @@ def _wrong_shape(expected: torch.Tensor, got: torch.Tensor, case: dict[str, Any]
                 "For every pair of N and M things put one list along the rows, `a[:, None]`, and "
                 "the other along the columns, `b[None, :]`."
             )
+        elif expected.numel() == 0:
+            generic += f"{g} came. What is empty has a shape, too: `torch.zeros({str(e)[1:-1]})`."
         elif expected.numel() == got.numel() > 0:
             generic += f"The numbers are there, as {g}: is there a `squeeze`, `flatten`, `reshape`?"
         else:

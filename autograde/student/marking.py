@@ -208,7 +208,8 @@ def _explained(
 ) -> int:
     """How many of the failing cases the mistake explains; 0 where it explains too few.
 
-    Core cases come first: nearly all mistakes are out after one or two comparisons.
+    Core cases come first: nearly all mistakes are out after one or two comparisons. What stands
+    beside NaN or errors in most of the cases is no diagnosis: they are what has to be spoken of.
     """
     hits = missed = 0
     for k in sorted(failing, key=lambda k: not cases[k]["core"]):
@@ -221,7 +222,7 @@ def _explained(
             missed += 1
             if cases[k]["core"] or 3 * missed > len(numeric):
                 return 0
-    return hits
+    return hits if 2 * hits >= len(failing) else 0
 
 
 def mark(sheet: Sheet, outcomes: list[Outcome]) -> Marks:

@@ -24,7 +24,8 @@ CASE_SECONDS = 10
 IMPATIENT_SECONDS = 2
 Outcome = dict[str, Any]
 # What one case hands over: {"inputs": packed list, "kind": "call" | "grad" | "value",
-#                           "init": packed list or None, "slopes": places of inputs, if not all}
+#                           "init": packed list or None, "slopes": places of inputs, if not all,
+#                           "each": True if every part of the answer must carry a gradient}
 CaseInputs = dict[str, Any]
 
 
@@ -106,24 +107,31 @@ def _call(obj: Any, case: CaseInputs, inputs: list[Any]) -> Any:
     if case.get("init") is not None:
         obj = obj(*unpack(case["init"]))
     if case["kind"] == "grad":
-        return _gradients(obj, inputs, case.get("slopes"))
+        return _gradients(obj, inputs, case.get("slopes"), bool(case.get("each")))
     return obj(*inputs)
 
 
 def _gradients(
-    obj: Callable[..., Any], inputs: list[Any], slopes: list[int] | None = None
+    obj: Callable[..., Any],
+    inputs: list[Any],
+    slopes: list[int] | None = None,
+    each: bool = False,
 ) -> list[torch.Tensor]:
     """d(sum of the output, or of all its parts)/d(input), for each float tensor among the inputs.
 
     slopes: the places of the inputs that count, where not all do. An input that is a list of
-    tensors counts with each of them.
+    tensors counts with each of them. each: a part that carries no gradient, be it 0, is an error.
     """
     chosen = inputs if slopes is None else [inputs[k] for k in slopes]
     flat = [x for each in chosen for x in (each if isinstance(each, list) else [each])]
     leaves = [x.requires_grad_() for x in flat if torch.is_tensor(x) and x.is_floating_point()]
     total = obj(*inputs)
     if isinstance(total, tuple | list):
-        total = torch.stack([torch.as_tensor(part).sum() for part in total])
+        parts = [torch.as_tensor(part).sum() for part in total]
+        cut = [k for k, part in enumerate(parts, 1) if not part.requires_grad]
+        if each and cut:
+            raise TypeError(f"no grad flows from part {cut[0]} of {len(parts)}")
+        total = torch.stack(parts)
     if not torch.is_tensor(total):
         raise TypeError("the answer is no torch tensor, so no grad flows")
     total = total.sum()

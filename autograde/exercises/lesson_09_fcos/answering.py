@@ -12,6 +12,7 @@ from autograde.exercises.lesson_09_fcos.inputs import (
     INF,
     around,
     corner,
+    joined,
     large_and_small,
     large_and_thin,
     level,
@@ -20,7 +21,7 @@ from autograde.exercises.lesson_09_fcos.inputs import (
     square,
 )
 from autograde.spec import Case, Draw, Exercise, Mistake
-from course_lib.models.fcos import box_sides, in_range, near_centre
+from course_lib.models.fcos import box_sides, in_range, near_centre, smallest_box
 
 
 def _reference(
@@ -50,6 +51,8 @@ def _may(
     longest: Callable[[Tensor, Tensor], Tensor] = _longest,
     between: Callable[[Tensor, Tensor, Tensor], Tensor] = _between,
     join: Callable[[Tensor, Tensor, Tensor], Tensor] = lambda a, b, c: a & b & c,
+    centre: Callable[[Tensor], Tensor] = lambda boxes: (boxes[:, :2] + boxes[:, 2:]) / 2,
+    ends: Callable[[Tensor], Tensor] = lambda ranges: ranges,
     unit: Callable[[Tensor], Tensor] = torch.ones_like,
 ) -> Callable[..., Tensor]:
     """The exercise with one step replaced. unit: what the range's numbers are multiplied by."""
@@ -58,8 +61,8 @@ def _may(
         locations: Tensor, strides: Tensor, ranges: Tensor, boxes: Tensor, radius: float = 1.5
     ) -> Tensor:
         sides = box_sides(locations, boxes)
-        centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-        dx, dy = (locations[:, None] - centres[None]).unbind(-1)
+        dx, dy = (locations[:, None] - centre(boxes)[None]).unbind(-1)
+        ranges = ends(ranges)
         ranges = torch.where(ranges.isfinite(), ranges * unit(strides)[:, None], ranges)
         return join(
             inside(sides),
@@ -76,6 +79,31 @@ def _each_side_in_range(
     sides = box_sides(locations, boxes)
     each = (sides >= ranges[:, :1, None]) & (sides <= ranges[:, 1:, None])
     return near_centre(locations, strides, boxes, radius) & each.all(-1)
+
+
+def _strides_in_a_row(
+    locations: Tensor, strides: Tensor, ranges: Tensor, boxes: Tensor, radius: float = 1.5
+) -> Tensor:
+    """radius · strides [N] against a table [N, M]: an error, or for one box a table [N, N]."""
+    sides = box_sides(locations, boxes)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    away = (locations[:, None] - centres).abs().amax(-1)
+    return (away < radius * strides) & (sides > 0).all(-1) & in_range(sides, ranges)
+
+
+def _ends_in_a_row(
+    locations: Tensor, strides: Tensor, ranges: Tensor, boxes: Tensor, radius: float = 1.5
+) -> Tensor:
+    longest = box_sides(locations, boxes).amax(-1)
+    between = (longest >= ranges[:, 0]) & (longest <= ranges[:, 1])
+    return near_centre(locations, strides, boxes, radius) & between
+
+
+def _smallest_only(
+    locations: Tensor, strides: Tensor, ranges: Tensor, boxes: Tensor, radius: float = 1.5
+) -> Tensor:
+    may = _reference(locations, strides, ranges, boxes, radius)
+    return may & (smallest_box(may, boxes)[:, None] == torch.arange(len(boxes)))
 
 
 def _size(boxes: Tensor) -> Tensor:
@@ -126,6 +154,24 @@ def _long_and_thin(d: Draw) -> tuple[Any, ...]:
     return level(x + 1.25, y + 3.25, 2, 9, 8, (0, 40 + 4 * d.integer(0, 2))), box
 
 
+def _between_pixels(d: Draw) -> tuple[Any, ...]:
+    """The centre lies at a half in x and in y; locations half a pixel around the radius."""
+    x, y = corner(d)
+    centre = torch.tensor([x + 20.5, y + 10.5])
+    away = torch.tensor([[11.75, 0.25], [-12.25, 0.25], [0.25, 9.75], [-11.75, -4.25], [12.25, 1]])
+    return places((centre + away).tolist()), torch.tensor([square(x, y, 41, 21)]).float()
+
+
+def _coarse_levels(d: Draw) -> tuple[Any, ...]:
+    """Strides of 16 and 32 over two boxes: 24 and 48 pixels are near."""
+    x, y = corner(d)
+    boxes = [square(x, y, 120, 100), square(x + 50, y + 20, 100, 130 + 4 * d.integer(0, 3))]
+    levels = joined(
+        level(x + 5.25, y + 7.25, 7, 8, 16, (0, 88)), level(x + 9.25, y + 3.25, 4, 4, 32, (88, INF))
+    )
+    return levels, torch.tensor(boxes).float()
+
+
 def _no_boxes(d: Draw) -> tuple[Any, ...]:
     return around(*corner(d), 2, 3), torch.zeros(0, 4)
 
@@ -145,6 +191,8 @@ MAY_ANSWER = Exercise(
         _case("just 1.5 strides from the centre", _at_the_radius),
         _case("a distance at the end of the range", _at_the_ends),
         _case("a long, thin box", _long_and_thin, INF),
+        _case("a centre between two pixels", _between_pixels),
+        _case("strides of 16 and 32", _coarse_levels),
         _case("no boxes at all", _no_boxes),
     ),
     mistakes=(
@@ -165,6 +213,18 @@ MAY_ANSWER = Exercise(
             "Locations outside of the box may answer: near the centre is not enough where the box "
             "is narrow. All of l, t, r, b must be above 0.",
             _may(inside=lambda sides: torch.ones_like(sides[..., 0], dtype=torch.bool)),
+        ),
+        Mistake(
+            "left_and_top_only",
+            "Only l and t were asked whether a location lies in the box: one to the right of it or "
+            "below was taken for inside. All four must be above 0.",
+            _may(inside=lambda sides: (sides[..., :2] > 0).all(-1)),
+        ),
+        Mistake(
+            "absolute",
+            "Distances lost their sign, and a location outside counts as inside. Ask `box_sides` "
+            "as they are: `(sides > 0).all(dim=2)`, without `.abs()`.",
+            _may(inside=lambda sides: (sides.abs() > 0).all(-1)),
         ),
         Mistake(
             "across_only",
@@ -191,6 +251,24 @@ MAY_ANSWER = Exercise(
             _may(reach=lambda strides, radius: torch.full_like(strides, radius)),
         ),
         Mistake(
+            "strides_in_a_row",
+            "`radius * strides` has N numbers, and they meet the M columns of your table. They "
+            "belong to its rows: `radius * strides[:, None]` is a column.",
+            _strides_in_a_row,
+        ),
+        Mistake(
+            "ends_in_a_row",
+            "`ranges[:, 0]` has N numbers, and they meet the M columns of your table. They belong "
+            "to its rows: `ranges[:, :1]` and `ranges[:, 1:]` are columns.",
+            _ends_in_a_row,
+        ),
+        Mistake(
+            "stride_of_8",
+            "Near is `radius` times 8 pixels on every level here. Each location has the stride of "
+            "its own level: `strides[:, None]`.",
+            _may(reach=lambda strides, radius: torch.full_like(strides, 8 * radius)),
+        ),
+        Mistake(
             "one_stride_for_all",
             "All locations have the stride of the first one. Each has that of its own level: "
             "`strides[:, None]`.",
@@ -206,6 +284,42 @@ MAY_ANSWER = Exercise(
             "The square about the centre is `radius` strides wide here. That is its half: `radius` "
             "strides to either side.",
             _may(reach=lambda strides, radius: radius * strides / 2),
+        ),
+        Mistake(
+            "twice_the_radius",
+            "The square about the centre reaches twice as far as it should. `radius` strides to "
+            "either side is all.",
+            _may(reach=lambda strides, radius: 2 * radius * strides),
+        ),
+        Mistake(
+            "half_the_size_for_the_centre",
+            "(x2 − x1) / 2 is half of the width. The centre lies between the corners: "
+            "(x1 + x2) / 2, and y likewise.",
+            _may(centre=lambda boxes: _size(boxes) / 2),
+        ),
+        Mistake(
+            "centre_rounded_down",
+            "`//` puts the centre on a whole pixel: of 10 and 51 it makes 30. It is 30.5; divide "
+            "by `/`.",
+            _may(centre=lambda boxes: (boxes[:, :2] + boxes[:, 2:]) // 2),
+        ),
+        Mistake(
+            "near_across_only",
+            "Only x was asked whether a location is near. It must be near in y as well: take the "
+            "larger of both distances.",
+            _may(away=lambda dx, dy: dx.abs()),
+        ),
+        Mistake(
+            "near_down_only",
+            "Only y was asked whether a location is near. It must be near in x as well: take the "
+            "larger of both distances.",
+            _may(away=lambda dx, dy: dy.abs()),
+        ),
+        Mistake(
+            "diamond",
+            "The distances in x and y were added. Each by itself must be less than `radius` "
+            "strides: take the larger one, `amax`.",
+            _may(away=lambda dx, dy: dx.abs() + dy.abs()),
         ),
         Mistake(
             "circle",
@@ -253,6 +367,12 @@ MAY_ANSWER = Exercise(
             _may(between=lambda longest, low, high: longest <= high),
         ),
         Mistake(
+            "one_range_for_all",
+            "All locations have the range of the first one. Each has that of its own level: "
+            "`ranges[:, :1]` and `ranges[:, 1:]`.",
+            _may(ends=lambda ranges: ranges[:1].expand(ranges.shape)),
+        ),
+        Mistake(
             "shortest",
             "The shortest of l, t, r, b was compared with the range. It is the longest.",
             _may(longest=lambda sides, boxes: sides.amin(-1)),
@@ -267,6 +387,12 @@ MAY_ANSWER = Exercise(
             "The box's longer side was compared with the range. It is the longest distance from "
             "the location, which differs from place to place.",
             _may(longest=lambda sides, boxes: _size(boxes).amax(-1).expand(sides.shape[:2])),
+        ),
+        Mistake(
+            "half_the_longer_side",
+            "Half of the box's longer side was compared with the range. That is the longest "
+            "distance from its centre only; every location has its own.",
+            _may(longest=lambda sides, boxes: _size(boxes).amax(-1).expand(sides.shape[:2]) / 2),
         ),
         Mistake(
             "root_of_the_area",
@@ -286,6 +412,17 @@ MAY_ANSWER = Exercise(
             _may(join=lambda a, b, c: a & (b | c)),
         ),
         Mistake(
+            "any_rule",
+            "One rule is enough here. A location has to keep all three: join them with `&`.",
+            _may(join=lambda a, b, c: a | b | c),
+        ),
+        Mistake(
+            "smallest_only",
+            "Each location has at most one box here: the smallest. That is rule 3, and comes in "
+            "the next exercise. This table says for every box whether it may.",
+            _smallest_only,
+        ),
+        Mistake(
             "the_others",
             "True and False are exchanged: these are the locations that may not answer.",
             _may(join=lambda a, b, c: ~(a & b & c)),
@@ -298,6 +435,6 @@ MAY_ANSWER = Exercise(
         "`away = (locations[:, None] - centres).abs().amax(dim=2)` is [N, M]. It is near where "
         "`away < radius * strides[:, None]`.",
         "`longest = sides.amax(dim=2)` lies between `ranges[:, :1]` and `ranges[:, 1:]`. Join the "
-        "three with `&`.",
+        "three with `&`. No boxes need no `if`: the table is [N, 0] then, by itself.",
     ),
 )

@@ -54,6 +54,11 @@ def _in_the_centre(d: Draw) -> tuple[Any, ...]:
     return (half.repeat(1, 2),)
 
 
+def _small(d: Draw) -> tuple[Any, ...]:
+    """Distances of a small fraction of a stride."""
+    return (d.numbers(4, 4, low=1, high=16) / 64,)
+
+
 def _on_a_side(d: Draw) -> tuple[Any, ...]:
     sides = _sides(d, 2)
     sides[0, 0] = sides[1, 3] = 0
@@ -70,6 +75,7 @@ CENTERNESS = Exercise(
         _case("six locations", 6, core=True),
         Case("in the centre", _in_the_centre, core=True),
         Case("on a side", _on_a_side),
+        Case("distances far below 1", _small),
         _case("no locations", 0),
     ),
     mistakes=(
@@ -77,6 +83,36 @@ CENTERNESS = Exercise(
             "no_root",
             "The root is missing. The product of two quotients falls too quickly without it.",
             _central(join=lambda across, down: across * down),
+        ),
+        Mistake(
+            "root_across_only",
+            "The root is taken of the quotient of l and r only. It is taken of the product of "
+            "both: mind the brackets.",
+            _central(join=lambda across, down: across.sqrt() * down),
+        ),
+        Mistake(
+            "root_down_only",
+            "The root is taken of the quotient of t and b only. It is taken of the product of "
+            "both: mind the brackets.",
+            _central(join=lambda across, down: across * down.sqrt()),
+        ),
+        Mistake(
+            "root_of_the_sum",
+            "The two quotients were added before the root. They are multiplied: in the centre both "
+            "are 1, and so is the centre-ness.",
+            _central(join=lambda across, down: (across + down).sqrt()),
+        ),
+        Mistake(
+            "root_of_the_smaller",
+            "Only the smaller of the two quotients counts here, under a root. Both do: multiply, "
+            "then the root.",
+            _central(join=lambda across, down: torch.minimum(across, down).sqrt()),
+        ),
+        Mistake(
+            "added_below",
+            "A small number was added below the fraction line, and where distances are small "
+            "themselves it shows. Leave it out: inside of a box max(l, r) is above 0.",
+            _central(ratio=lambda pair: pair.amin(-1) / (pair.amax(-1) + 1e-3)),
         ),
         Mistake(
             "mean",

@@ -143,6 +143,59 @@ def _centre_after_nms(
     return boxes[keep], best[keep], labels[keep]
 
 
+def _clipped_last(
+    logits: Maps, sides: Maps, central: Maps, locations: Maps, size: Size, *args: float
+) -> Triple:
+    """NMS on boxes that reach over the border; what it keeps is cut."""
+    far = (10**6, 10**6)
+    boxes, scores, labels = _detect(clip=lambda boxes, _: boxes)(
+        logits, sides, central, locations, far, *args
+    )
+    return clip_boxes_to_image(boxes, (size[0], size[1])), scores, labels
+
+
+def _from_the_joined_list(
+    logits: Maps, sides: Maps, central: Maps, locations: Maps, size: Size, *args: float
+) -> Triple:
+    """The candidate's place in its level, looked up in the locations of all levels."""
+    every = torch.cat(locations)
+    found: Triple = _detect(pick=lambda _, place: every[place])(
+        logits, sides, central, locations, size, *args
+    )
+    return found
+
+
+def _one_class_a_location(
+    logits: Maps, sides: Maps, central: Maps, locations: Maps, size: Size, *args: float
+) -> Triple:
+    """Of each location only its best class."""
+    best = [
+        rows.masked_fill(torch.arange(rows.shape[1]) != rows.argmax(1, keepdim=True), -100)
+        for rows in logits
+    ]
+    return _reference(best, sides, central, locations, size, *args)
+
+
+def _softmax(
+    logits: Maps, sides: Maps, central: Maps, locations: Maps, size: Size, *args: float
+) -> Triple:
+    shares = [rows.softmax(1).logit(eps=1e-7) for rows in logits]
+    return _reference(shares, sides, central, locations, size, *args)
+
+
+def _ascending(
+    logits: Maps, sides: Maps, central: Maps, locations: Maps, size: Size, *args: float
+) -> Triple:
+    """What NMS keeps, sorted once more, the worst first."""
+
+    def suppress(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float) -> Tensor:
+        keep = batched_nms(boxes, scores, labels, threshold)
+        return keep[scores[keep].argsort()]
+
+    found: Triple = _detect(suppress=suppress)(logits, sides, central, locations, size, *args)
+    return found
+
+
 def _no_nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float) -> Tensor:
     return scores.argsort(descending=True, stable=True)
 
@@ -212,7 +265,8 @@ def _heap_with(*options: float) -> Callable[[Draw], tuple[Any, ...]]:
 def _heap_on_top(d: Draw) -> tuple[Any, ...]:
     """The same, and the best four scores are all of one object."""
     logits, sides, central, locations, size = _heap(d)
-    heap = torch.tensor([[4.0, 0], [4, 0], [0, 0], [0, 0]])
+    heap = torch.tensor([[6.5, 0], [6.5, 0], [0, 0], [0, 0]])
+    central = [rows / 32 for rows in central]
     return [rows + heap for rows in logits], sides, central, locations, size, 0.05, 1000, 0.6, 4
 
 
@@ -223,6 +277,27 @@ def _over_the_border(d: Draw) -> tuple[Any, ...]:
     points = points.minimum(torch.tensor([129.0, 79.0])).maximum(torch.tensor([1.0, 1.0]))
     logits = (d.numbers(4, high=1_000_000).argsort(stable=True) / 2 - 1 / 4).reshape(4, 1)
     return [logits], [sides], [signed(d, 4, most=4)], [points], size_of(80, 130)
+
+
+def _alike_in_the_picture(d: Draw) -> tuple[Any, ...]:
+    """Over the right border, first a pair that overlaps more inside of the picture than in all.
+
+    And below it a pair that overlaps less inside. IoU 0.4 and 1, and 0.65 and 0.47.
+    """
+    x, y = 4 * d.integer(0, 3), d.integer(2, 6)
+    corners = [
+        (100 - x, y, 40 + x, 40),
+        (100 - x, y, 100 + x, 40),
+        (60, y + 60, 100, 30),
+        (92, y + 60, 73, 30),
+    ]
+    table = torch.tensor([square(*corner) for corner in corners]).float()
+    points = torch.stack(
+        (torch.tensor([110.0, 112, 90, 105]), table[:, 1] + d.numbers(4, low=5, high=25)), 1
+    )
+    sides = torch.cat([points - table[:, :2], table[:, 2:] - points], 1)
+    logits = torch.tensor([[2.0], [1], [1.5], [0.5]]) + signed(d, 4, 1, most=1) / 4
+    return [logits], [sides], [signed(d, 4, most=1) / 4], [points], size_of(120, 120)
 
 
 def _nothing(d: Draw) -> tuple[Any, ...]:
@@ -245,6 +320,7 @@ DECODE_LOCATIONS = Exercise(
         Case("sure of the class, but at the edge", _sure_but_at_the_edge),
         Case("the best two of each level, by score", _against_each_other),
         Case("boxes that reach over the border", _over_the_border),
+        Case("pairs that overlap otherwise once they are cut", _alike_in_the_picture),
         _case("a high score threshold", [6, 5], 0.4),
         Case("a heap, and an NMS threshold of 0.2", _heap_with(0.05, 1000, 0.2)),
         Case("a heap, and at most four detections", _heap_on_top),
@@ -262,6 +338,28 @@ DECODE_LOCATIONS = Exercise(
             "The root is missing: a score is √(p · c). The order stays the same without it, but "
             "all scores are lower, and the threshold cuts away more.",
             _detect(score=lambda p, c: p * c),
+        ),
+        Mistake(
+            "root_of_the_class_only",
+            "The root is taken of p only. It is taken of the product: √(p · c).",
+            _detect(score=lambda p, c: p.sqrt() * c),
+        ),
+        Mistake(
+            "root_of_the_centre_only",
+            "The root is taken of c only. It is taken of the product: √(p · c).",
+            _detect(score=lambda p, c: p * c.sqrt()),
+        ),
+        Mistake(
+            "softmax",
+            "p came out of a softmax over the classes. Each class is a yes or no by itself: "
+            "`sigmoid`.",
+            _softmax,
+        ),
+        Mistake(
+            "one_class_a_location",
+            "Of each location only its best class goes on. Every class above the threshold does: "
+            "`best_scores` takes the whole table [N, K].",
+            _one_class_a_location,
         ),
         Mistake(
             "mean",
@@ -303,6 +401,17 @@ DECODE_LOCATIONS = Exercise(
             _detect(box=lambda points, sides: points.repeat(1, 2) + sides),
         ),
         Mistake(
+            "no_location",
+            "The boxes lie around (0, 0). Each belongs to its location: (x − l, y − t, x + r, "
+            "y + b).",
+            _detect(box=lambda points, sides: decode_sides(points * 0, sides)),
+        ),
+        Mistake(
+            "y_x_locations",
+            "A location was read as (y, x). It is (x, y).",
+            _detect(box=lambda points, sides: decode_sides(points.flip(1), sides)),
+        ),
+        Mistake(
             "location_for_centre",
             "The location was taken for the centre of the box. It lies anywhere in it: l and r "
             "each lead to a side of their own.",
@@ -324,6 +433,18 @@ DECODE_LOCATIONS = Exercise(
             "The sides were taken as they come, the locations by the candidates' places. Both "
             "belong to the same candidate: `[place]` for both.",
             _detect(pick_sides=_first_rows),
+        ),
+        Mistake(
+            "from_the_joined_list",
+            "`place` counts within a level, and was looked up in the locations of all levels. Take "
+            "the location from the level's own list.",
+            _from_the_joined_list,
+        ),
+        Mistake(
+            "clipped_last",
+            "NMS saw boxes that reach over the border, and they were cut afterwards. Cut first: "
+            "how far two boxes overlap is asked inside of the picture.",
+            _clipped_last,
         ),
         Mistake(
             "not_clipped",
@@ -373,17 +494,17 @@ DECODE_LOCATIONS = Exercise(
         ),
         Mistake(
             "threshold_ignored",
-            "0.05 is the score threshold whatever `score_threshold` says.",
+            "`score_threshold` does not count: another number stands in its place.",
             _detect(score_threshold=0.05),
         ),
         Mistake(
             "candidates_ignored",
-            "1,000 candidates are taken whatever `candidates` says.",
+            "`candidates` does not count: of each level at most so many, the best, go on.",
             _detect(candidates=1000),
         ),
         Mistake(
             "nms_threshold_ignored",
-            "NMS suppresses at 0.6 whatever `nms_threshold` says.",
+            "`nms_threshold` does not reach the NMS: another number stands in its place.",
             _detect(nms_threshold=0.6),
         ),
         Mistake(
@@ -402,6 +523,23 @@ DECODE_LOCATIONS = Exercise(
             "other_order",
             "The three parts came in another order. Return boxes, scores, labels.",
             _detect(answer=lambda found: (found[1], found[0], found[2])),
+        ),
+        Mistake(
+            "labels_before_scores",
+            "Labels and scores are exchanged. Return boxes, scores, labels.",
+            _detect(answer=lambda found: (found[0], found[2], found[1])),
+        ),
+        Mistake(
+            "labels_from_one",
+            "The labels are one too high. Class 0 is a class; `best_scores` counts as the columns "
+            "of the logits do.",
+            _detect(answer=lambda found: (found[0], found[1], found[2] + 1)),
+        ),
+        Mistake(
+            "ascending",
+            "The worst detections come first. Best first: `batched_nms` returns them so; or sort "
+            "with `descending=True`.",
+            _ascending,
         ),
     ),
     hints=(

@@ -36,16 +36,35 @@ def _grid(
     return wrong
 
 
+def _stacked_first(grid: Grid, stride: int) -> Tensor:
+    """The maps of x and of y one behind the other, and then cut into pairs."""
+    return _reference(grid, stride).T.reshape(-1, 2)
+
+
 def _still_a_map(grid: Grid, stride: int) -> Tensor:
     return _reference(grid, stride).reshape(*grid, 2)
 
 
-def _case(probes: str, rows: tuple[int, int], more: tuple[int, int], **about: Any) -> Case:
+def _even(d: Draw) -> int:
+    return 2 ** d.integer(2, 6)
+
+
+def _odd(d: Draw) -> int:
+    return 2 * d.integer(1, 4) + 1
+
+
+def _case(
+    probes: str,
+    rows: tuple[int, int],
+    more: tuple[int, int],
+    stride: Callable[[Draw], int] = _even,
+    **about: Any,
+) -> Case:
     """A grid of some rows, and of so many columns more."""
 
     def make(d: Draw) -> tuple[Any, ...]:
         high = d.integer(*rows)
-        return [high, high + d.integer(*more)], 2 ** d.integer(2, 6)
+        return [high, high + d.integer(*more)], stride(d)
 
     return Case(probes, make, **about)
 
@@ -61,6 +80,7 @@ GRID_LOCATIONS = Exercise(
         _case("one row", (1, 1), (2, 5)),
         _case("a single location", (1, 1), (0, 0)),
         _case("a larger map", (9, 12), (3, 6)),
+        _case("an odd stride", (2, 3), (1, 2), _odd),
     ),
     mistakes=(
         Mistake(
@@ -73,6 +93,18 @@ GRID_LOCATIONS = Exercise(
             "half_a_pixel",
             "You went on by half a pixel. It is half a stride: add 0.5 before you multiply.",
             _grid(place=lambda n, stride: n * stride + 0.5),
+        ),
+        Mistake(
+            "middle_pixel",
+            "You went on by (stride − 1) / 2, as if a pixel were a point. A pixel reaches from 0 "
+            "to 1, and the middle of `stride` pixels is `stride / 2`.",
+            _grid(place=lambda n, stride: n * stride + (stride - 1) / 2),
+        ),
+        Mistake(
+            "half_rounded_down",
+            "`stride // 2` rounds down: half of 5 is 2.5. Locations are no whole numbers; divide "
+            "by `/`.",
+            _grid(place=lambda n, stride: n * stride + stride // 2),
         ),
         Mistake(
             "far_corners",
@@ -110,6 +142,12 @@ GRID_LOCATIONS = Exercise(
             "rows_for_columns",
             "Rows and columns are exchanged: `grid` is (rows, columns).",
             _grid(sides=lambda grid: (grid[1], grid[0])),
+        ),
+        Mistake(
+            "stacked_first",
+            "Two x came as one location, then two y: `stack` put all x before all y. It should "
+            "join each x with its y: `torch.stack((xs, ys), dim=-1)`.",
+            _stacked_first,
         ),
         Mistake(
             "both_repeated",

@@ -46,6 +46,11 @@ def _first_box(locations: Tensor, boxes: Tensor) -> Tensor:
     return sides[:, :1].expand(sides.shape) if len(boxes) else sides
 
 
+def _outside_zeroed(locations: Tensor, boxes: Tensor) -> Tensor:
+    sides = box_sides(locations, boxes)
+    return sides * (sides > 0).all(-1, keepdim=True)
+
+
 def _case(probes: str, N: int, M: int, **about: Any) -> Case:
     def make(d: Draw) -> tuple[Any, ...]:
         return d.numbers(N, 2, high=99) + 0.5, d.boxes(M)
@@ -142,6 +147,18 @@ BOX_SIDES = Exercise(
                     bottom.clamp(0),
                 )
             ),
+        ),
+        Mistake(
+            "outside_zeroed",
+            "Where a location lies outside, all four became 0. Leave them: which of them is below "
+            "0 says on which side it lies.",
+            _outside_zeroed,
+        ),
+        Mistake(
+            "plus_one",
+            "r and b are one pixel too long. Boxes end where x2 and y2 say: r = x2 − x, without "
+            "+ 1.",
+            _of(lambda left, top, right, bottom: (left, top, right + 1, bottom + 1)),
         ),
         Mistake(
             "sizes",

@@ -63,6 +63,25 @@ def _least(value: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Pick:
     return pick
 
 
+def _zeros_win(may: Tensor, boxes: Tensor, sides: Tensor, locations: Tensor) -> Tensor:
+    """Areas times the table: 0 where a location may not answer, and that is the least."""
+    return torch.where(may.any(1), (box_area(boxes) * may).argmin(1), -1)
+
+
+def _below_10000(may: Tensor, boxes: Tensor, sides: Tensor, locations: Tensor) -> Tensor:
+    best = box_area(boxes).expand(may.shape).masked_fill(~may, 10_000).argmin(1)
+    return torch.where(may.any(1), best, -1)
+
+
+def _only_one(may: Tensor, boxes: Tensor, sides: Tensor, locations: Tensor) -> Tensor:
+    """A location that may answer for two objects answers for none."""
+    return torch.where(may.sum(1) == 1, may.int().argmax(1), -1)
+
+
+def _size(boxes: Tensor) -> Tensor:
+    return boxes[:, 2:] - boxes[:, :2]
+
+
 def _by_1e8(may: Tensor, boxes: Tensor, sides: Tensor, locations: Tensor) -> Tensor:
     best = (may * (1e8 - box_area(boxes).float())).argmax(1)
     return torch.where(may.any(1), best, -1)
@@ -98,6 +117,7 @@ def _assign(
         torch.arange(len(match)), match.clamp(min=0)
     ],
     unit: Callable[[Tensor], Tensor] = torch.ones_like,
+    filler: float = 0,
     everywhere: bool = False,
     nobody: Callable[[Tensor], Answer] = _nobody,
 ) -> Callable[..., Any]:
@@ -116,7 +136,8 @@ def _assign(
         sides = box_sides(locations, boxes)
         match = pick(may(locations, strides, ranges, boxes, radius), boxes, sides, locations)
         mine = own(sides, match) / unit(strides)[:, None]
-        return say(match, labels), mine if everywhere else mine * (match >= 0)[:, None]
+        kept = mine if everywhere else mine.masked_fill((match < 0)[:, None], filler)
+        return say(match, labels), kept
 
     return wrong
 
@@ -138,6 +159,21 @@ def _boxes_themselves(
     classes, sides = _reference(locations, strides, ranges, boxes, labels, radius)
     around_it = torch.cat([locations - sides[:, :2], locations + sides[:, 2:]], 1)
     return classes, around_it * (classes >= 0)[:, None]
+
+
+def _positives_only(*given: Any) -> Answer:
+    classes, sides = _reference(*given)
+    return classes[classes >= 0], sides[classes >= 0]
+
+
+def _l_r_t_b(*given: Any) -> Answer:
+    classes, sides = _reference(*given)
+    return classes, sides[:, [0, 2, 1, 3]]
+
+
+def _a_column(*given: Any) -> Answer:
+    classes, sides = _reference(*given)
+    return classes[:, None], sides
 
 
 def _case(
@@ -191,6 +227,42 @@ def _thin(d: Draw) -> tuple[Any, Tensor]:
     return places(points), torch.tensor(boxes).float()
 
 
+def _not_by_the_area(d: Draw) -> tuple[Any, Tensor]:
+    """Eight pairs of objects, far apart, a location over each; one has the smaller area, but:
+
+    1, 2: the longer short side; it is taller than a wide one and ends lower, or wider than a high
+    one and ends further right. 3, 4: it is the high or the wide one itself. 5: it ends further
+    down and to the right. 6: it is longer, though not in the sum of both sides. 7: it is longer,
+    though the longest distance is not. 8: with a pixel more on each side it would be larger.
+    """
+    s = d.integer(0, 3)
+    pairs = [
+        ([20, 4, 24, 24 + s], [0, 0, 64 + s, 12], (32.25, 8.25)),
+        ([4, 20, 24 + s, 24], [0, 0, 12, 64 + s], (8.25, 32.25)),
+        ([12, 0, 8, 64 + s], [0, 16, 32, 32], (16.25, 30.25)),
+        ([0, 12, 64 + s, 8], [16, 0, 32, 32], (30.25, 16.25)),
+        ([16, 16, 24, 24 + s], [0, 0, 36, 36], (23.25, 22.75)),
+        ([0, 3, 40, 30], [2, 0, 36, 36 + s], (20.25, 18.25)),
+        ([0, 12, 48, 16], [12, 0, 40, 40 + s], (24.25, 20.25)),
+        ([0, 6, 60, 5], [21, 0, 18, 17], (30.25, 8.25)),
+    ]
+    points, boxes = [], []
+    for k, (small, large, (x, y)) in enumerate(pairs):
+        to = 100 * k + 4 * s
+        for left, top, width, height in (small, large) if k % 2 else (large, small):
+            boxes.append(square(to + left, to + top, width, height))
+        points.append([to + x, to + y])
+    return places(points), torch.tensor(boxes).float()
+
+
+def _huge(d: Draw) -> tuple[Any, Tensor]:
+    """An object of more than a million square pixels, and small ones beside it."""
+    x, y = corner(d)
+    boxes = [square(x + 80, y, 24, 24), square(x, y + 40, 1200 + 4 * d.integer(0, 9), 1000)]
+    points = [[x + 600.25, y + 539.75], [x + 92.25, y + 11.75], [x + 605.25, y + 545.75]]
+    return places(points), torch.tensor(boxes).float()
+
+
 def _no_objects(d: Draw) -> tuple[Any, Tensor]:
     return around(*corner(d), 2, 3), torch.zeros(0, 4)
 
@@ -210,6 +282,8 @@ LOCATION_TARGETS = Exercise(
         _case("two levels, three objects", small_beside_large, core=True),
         _case("the smaller one is too small for the level", _smaller_one_out_of_range),
         _case("a thin object over a compact one", _thin),
+        _case("smaller in area, but wider, taller or further down", _not_by_the_area),
+        _case("an object of over 1,000,000 square pixels", _huge),
         _case("two objects of equal area", _equal),
         _case("areas of 1600 and 1599 square pixels", _nearly_equal),
         _case("the whole box: radius ∞", nested, INF),
@@ -239,6 +313,78 @@ LOCATION_TARGETS = Exercise(
             "Where several objects may be answered for, you took the one with the nearest centre. "
             "It is the one with the smallest area.",
             _assign(pick=_least(_centre_away)),
+        ),
+        Mistake(
+            "by_width",
+            "Where several objects may be answered for, you took the narrowest. It is the smallest "
+            "area: width times height.",
+            _assign(pick=_least(lambda boxes, sides, _: _size(boxes)[:, 0])),
+        ),
+        Mistake(
+            "by_height",
+            "Where several objects may be answered for, you took the flattest. It is the "
+            "smallest area: width times height.",
+            _assign(pick=_least(lambda boxes, sides, _: _size(boxes)[:, 1])),
+        ),
+        Mistake(
+            "by_the_shorter_side",
+            "Where several objects may be answered for, you took the one with the shortest side. "
+            "It is the smallest area: width times height.",
+            _assign(pick=_least(lambda boxes, sides, _: _size(boxes).amin(1))),
+        ),
+        Mistake(
+            "by_the_longer_side",
+            "Where several objects may be answered for, you compared their longer sides. It is the "
+            "smallest area: width times height.",
+            _assign(pick=_least(lambda boxes, sides, _: _size(boxes).amax(1))),
+        ),
+        Mistake(
+            "by_the_sum_of_the_sides",
+            "Where several objects may be answered for, you compared width plus height (l + t + r "
+            "+ b is the same). It is the area: width times height.",
+            _assign(pick=_least(lambda boxes, sides, _: _size(boxes).sum(1))),
+        ),
+        Mistake(
+            "by_y2",
+            "Where several objects may be answered for, you compared y2: where they end, not how "
+            "large they are. The area is (x2 − x1) · (y2 − y1).",
+            _assign(pick=_least(lambda boxes, sides, _: boxes[:, 3])),
+        ),
+        Mistake(
+            "by_x2",
+            "Where several objects may be answered for, you compared x2: where they end, not how "
+            "large they are. The area is (x2 − x1) · (y2 − y1).",
+            _assign(pick=_least(lambda boxes, sides, _: boxes[:, 2])),
+        ),
+        Mistake(
+            "by_x2_y2",
+            "You took x2 · y2 for the area. The last two columns are a corner, not width and "
+            "height: (x2 − x1) · (y2 − y1).",
+            _assign(pick=_least(lambda boxes, sides, _: boxes[:, 2] * boxes[:, 3])),
+        ),
+        Mistake(
+            "plus_one_areas",
+            "Your areas have a pixel more on each side, and that changes who is smaller. Boxes end "
+            "where x2 and y2 say: no + 1.",
+            _assign(pick=_least(lambda boxes, sides, _: (_size(boxes) + 1).prod(1))),
+        ),
+        Mistake(
+            "zeros_win",
+            "Areas times True or False are 0 where a location may not answer, and 0 is the least. "
+            "Put ∞ there: `masked_fill(~may, math.inf)`.",
+            _assign(pick=_zeros_win),
+        ),
+        Mistake(
+            "a_large_number_for_inf",
+            "The number that stands where a location may not answer is less than a large object's "
+            "area, and wins. Put ∞ there: `masked_fill(~may, math.inf)`.",
+            _assign(pick=_below_10000),
+        ),
+        Mistake(
+            "several_is_background",
+            "A location that may answer for two objects became background. It answers for the "
+            "smaller one.",
+            _assign(pick=_only_one),
         ),
         Mistake(
             "shortest_reach",
@@ -327,6 +473,12 @@ LOCATION_TARGETS = Exercise(
             _assign(everywhere=True),
         ),
         Mistake(
+            "background_sides_minus_1",
+            "The distances of background are −1. They are 0; that it is background, the class "
+            "says.",
+            _assign(filler=-1),
+        ),
+        Mistake(
             "sides_of_the_first",
             "The distances lead to the first object at every location. Each has its own: "
             "`sides[n, match[n]]`.",
@@ -337,6 +489,23 @@ LOCATION_TARGETS = Exercise(
             "The distances are in strides. Leave them in pixels here; the network's unit comes "
             "later.",
             _assign(unit=lambda strides: strides),
+        ),
+        Mistake(
+            "l_r_t_b",
+            "The distances came as l, r, t, b. The order is l, t, r, b, as `box_sides` gives them.",
+            _l_r_t_b,
+        ),
+        Mistake(
+            "positives_only",
+            "Only the locations with an object came back. Every location has a row: background is "
+            "−1 and four zeros.",
+            _positives_only,
+        ),
+        Mistake(
+            "classes_in_a_column",
+            "The classes came as a column [N, 1]. One number a location is asked for, [N]: "
+            "`squeeze(1)`, or no keepdim.",
+            _a_column,
         ),
         Mistake(
             "boxes_for_sides",

@@ -91,6 +91,68 @@ def _loss(
     return wrong
 
 
+def _all_hot(logits: Tensor, classes: Tensor) -> Tensor:
+    """The 1 for all classes of a positive: `targets[positive] = 1`."""
+    return torch.zeros_like(logits).masked_fill((classes >= 0)[:, None], 1.0)
+
+
+def _none_hot(logits: Tensor, classes: Tensor) -> Tensor:
+    """The 1 written into a copy: `targets[positive][:, classes[positive]] = 1`."""
+    return torch.zeros_like(logits)
+
+
+def _class_0_is_background(
+    logits: Tensor, said: Tensor, central: Tensor, classes: Tensor, wanted: Tensor
+) -> Triple:
+    return _reference(logits, said, central, classes.masked_fill(classes == 0, -1), wanted)
+
+
+def _plain_bce(
+    logits: Tensor, said: Tensor, central: Tensor, classes: Tensor, wanted: Tensor
+) -> Triple:
+    _, box, centre = _reference(logits, said, central, classes, wanted)
+    return _bce(logits, _one_hot(logits, classes)) / _count(classes), box, centre
+
+
+def _focal_mean(
+    logits: Tensor, said: Tensor, central: Tensor, classes: Tensor, wanted: Tensor
+) -> Triple:
+    _, box, centre = _reference(logits, said, central, classes, wanted)
+    return sigmoid_focal_loss(logits, _one_hot(logits, classes), 0.25, 2).mean(), box, centre
+
+
+def _sigmoid_before_focal(
+    logits: Tensor, said: Tensor, central: Tensor, classes: Tensor, wanted: Tensor
+) -> Triple:
+    return _reference(logits.sigmoid(), said, central, classes, wanted)
+
+
+def _zeros_early(
+    logits: Tensor, said: Tensor, central: Tensor, classes: Tensor, wanted: Tensor
+) -> Triple:
+    """No positives: three zeros, and the background is not heard."""
+    if (classes >= 0).any():
+        return _reference(logits, said, central, classes, wanted)
+    zero = (logits.sum() + said.sum() + central.sum()) * 0
+    return zero, zero, zero
+
+
+def _constant_zeros(
+    logits: Tensor, said: Tensor, central: Tensor, classes: Tensor, wanted: Tensor
+) -> Triple:
+    """No positives: two zeros that hang on nothing."""
+    terms = _reference(logits, said, central, classes, wanted)
+    return terms if (classes >= 0).any() else (terms[0], torch.tensor(0.0), torch.tensor(0.0))
+
+
+def _said_only_turned(said: Tensor, wanted: Tensor) -> Tensor:
+    return generalized_box_iou_loss(_boxes(said), wanted, "sum")
+
+
+def _wanted_only_turned(said: Tensor, wanted: Tensor) -> Tensor:
+    return generalized_box_iou_loss(said, _boxes(wanted), "sum")
+
+
 def _all_of(classes: Tensor) -> Tensor:
     return torch.tensor(len(classes))
 
@@ -120,6 +182,12 @@ def _weighted_by_centre(
     return classification, (rows * weights).sum() / weights.sum().clamp(min=1e-6), centre
 
 
+def _below_1(d: Draw) -> tuple[Any, ...]:
+    """All that is said is less than 1, and so is what is wanted: a small box, in strides."""
+    logits, _, central, classes, wanted = said(d, 5, 2, [1, -1, 0, 0, -1])
+    return logits, (2 * d.numbers(5, 4, high=6) + 1) / 16, central, classes, wanted / 8
+
+
 def _case(probes: str, classes: Sequence[int], K: int, **about: Any) -> Case:
     def make(d: Draw) -> tuple[Any, ...]:
         order = d.numbers(len(classes), high=1_000_000).argsort(stable=True)
@@ -142,12 +210,21 @@ FCOS_LOSS = Exercise(
         _case("more positives than background", [1, 0, 1, 2, 0, -1], 3, core=True),
         _case("a picture without objects", [-1, -1, -1], 2),
         _case("one positive of class 0", [0, -1, -1, -1], 2),
+        Case("distances below 1", _below_1),
         _case(
             "the gradients of the three that the network says",
             [1, 0, -1, -1],
             2,
             kind="grad",
             slopes=(0, 1, 2),
+        ),
+        _case(
+            "the gradients in a picture without objects",
+            [-1, -1, -1],
+            2,
+            kind="grad",
+            slopes=(0, 1, 2),
+            each=True,
         ),
     ),
     mistakes=(
@@ -193,6 +270,47 @@ FCOS_LOSS = Exercise(
             _loss(counts=(_count, _one, _one)),
         ),
         Mistake(
+            "boxes_summed",
+            "The box loss was divided by nothing. All three are divided by the number of "
+            "positives.",
+            _loss(counts=(_count, _one, _count)),
+        ),
+        Mistake(
+            "centres_summed",
+            "The centre-ness' loss was divided by nothing. All three are divided by the number of "
+            "positives.",
+            _loss(counts=(_count, _count, _one)),
+        ),
+        Mistake(
+            "focal_mean",
+            "The focal loss is a mean over all locations and classes. It is a sum, divided by the "
+            "number of positives.",
+            _focal_mean,
+        ),
+        Mistake(
+            "plain_bce",
+            "The class loss is plain binary cross entropy. Background would drown the objects: "
+            "take the focal loss, `sigmoid_focal_loss`.",
+            _plain_bce,
+        ),
+        Mistake(
+            "sigmoid_before_focal",
+            "`sigmoid_focal_loss` takes logits, and yours had been through a sigmoid before.",
+            _sigmoid_before_focal,
+        ),
+        Mistake(
+            "zeros_early",
+            "In a picture without objects you return zeros. Its background has to be learned as "
+            "well: the focal loss is not 0 there.",
+            _zeros_early,
+        ),
+        Mistake(
+            "constant_zeros",
+            "In a picture without objects box and centre are new zeros, through which no gradient "
+            "flows. Leave the special case out: the sum over no positives is 0 by itself.",
+            _constant_zeros,
+        ),
+        Mistake(
             "positives_only",
             "The focal loss hears the positives only. Then nobody learns to say no: all locations "
             "belong to it.",
@@ -207,6 +325,24 @@ FCOS_LOSS = Exercise(
                     logits, torch.where(classes < 0, logits.shape[1] - 1, classes)
                 )
             ),
+        ),
+        Mistake(
+            "all_classes_hot",
+            "Positives were told that they are of all classes: `targets[positive] = 1` fills the "
+            "row. The 1 belongs to one place of it: row and class in one pair of brackets.",
+            _loss(hot=_all_hot),
+        ),
+        Mistake(
+            "nothing_hot",
+            "No target is 1. `targets[positive][...] = 1` writes into a copy. With row and class "
+            "in one pair of brackets it arrives.",
+            _loss(hot=_none_hot),
+        ),
+        Mistake(
+            "class_0_is_background",
+            "Locations of class 0 were taken for background: `classes > 0` leaves them out. "
+            "Background is −1, positive is `classes >= 0`.",
+            _class_0_is_background,
         ),
         Mistake(
             "background_is_class_0",
@@ -242,6 +378,36 @@ FCOS_LOSS = Exercise(
             "l, t, r, b were taken for x1, y1, x2, y2. Around the point (0, 0) the box is "
             "(−l, −t, r, b).",
             _loss(away=lambda said, wanted: generalized_box_iou_loss(said, wanted, "sum")),
+        ),
+        Mistake(
+            "only_the_said_box",
+            "What was said became the box (−l, −t, r, b), what is true stayed l, t, r, b. Both "
+            "have to be boxes around (0, 0).",
+            _loss(away=_said_only_turned),
+        ),
+        Mistake(
+            "only_the_true_box",
+            "What is true became the box (−l, −t, r, b), what was said stayed l, t, r, b. Both "
+            "have to be boxes around (0, 0).",
+            _loss(away=_wanted_only_turned),
+        ),
+        Mistake(
+            "exp_of_the_sides",
+            "`exp` was taken of the distances. The network's last step does that already: "
+            "`bbox_regression` holds distances.",
+            _loss(away=lambda said, wanted: _giou(said.exp(), wanted)),
+        ),
+        Mistake(
+            "at_least_1",
+            "Distances below 1 were lifted to 1. In strides they are common, and the box must be "
+            "the one that was said.",
+            _loss(away=lambda said, wanted: _giou(said.clamp(min=1), wanted)),
+        ),
+        Mistake(
+            "boxes_averaged_twice",
+            "The box loss is a mean already, and was divided once more. Take the sum, and divide "
+            "it by the number of positives.",
+            _loss(away=lambda said, wanted: _giou(said, wanted) / max(1, len(said))),
         ),
         Mistake(
             "l1",
@@ -285,6 +451,12 @@ FCOS_LOSS = Exercise(
             _loss(middle=lambda said, wanted: _bce(said.sigmoid(), wanted)),
         ),
         Mistake(
+            "bce_the_other_way_round",
+            "The two inputs of the binary cross entropy are exchanged. What was said comes first, "
+            "as logits, and the wanted centre-ness second.",
+            _loss(middle=lambda said, wanted: _bce(wanted, said)),
+        ),
+        Mistake(
             "squares",
             "The centre-ness was compared by the square of the difference. It is learned by binary "
             "cross entropy, from its logit.",
@@ -306,6 +478,11 @@ FCOS_LOSS = Exercise(
             "The three came in another order: classification, box, centre.",
             _loss(answer=lambda terms: (terms[0], terms[2], terms[1])),
         ),
+        Mistake(
+            "box_first",
+            "The box loss came first. Return them as classification, box, centre.",
+            _loss(answer=lambda terms: (terms[1], terms[0], terms[2])),
+        ),
     ),
     hints=(
         "`positive = classes >= 0`, `count = max(1, int(positive.sum()))`. The focal loss is about "
@@ -314,6 +491,7 @@ FCOS_LOSS = Exercise(
         "A box around (0, 0): `torch.cat((-s[:, :2], s[:, 2:]), dim=1)`, once for "
         "`s = bbox_regression[positive]` and once for `s = sides[positive]`.",
         "`binary_cross_entropy_with_logits(bbox_ctrness[positive], centerness(sides[positive]), "
-        'reduction="sum")`. Divide all three by `count`.',
+        'reduction="sum")`. Divide all three by `count`. A picture without objects needs no `if`: '
+        "the sum over no rows is 0, with its gradient.",
     ),
 )
