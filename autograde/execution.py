@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import fcntl
 import json
+import os
 import queue
 import subprocess
 import sys
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import zmq
@@ -37,7 +40,10 @@ from autograde.student.runner import CASE_SECONDS, Outcome
 from autograde.warm import ForkedProvisioner, NotWarm, WarmServer, warm_server
 
 MOST_DEATHS = 3
-GRACE = 10  # seconds for a kernel to react to an interrupt
+GRACE = 2  # seconds for a kernel to react to an interrupt, and then to being ended
+SNAPSHOT_SECONDS = 15  # for a kernel to fork
+ANSWER_SECONDS = 4 * CASE_SECONDS  # for the answers of one exercise
+ANSWERS_SECONDS = 3 * ANSWER_SECONDS  # for those of all together
 
 
 class KernelDied(Exception):
@@ -213,8 +219,9 @@ async def _run(
                 if exercise in sheets and not _errors(cell):
                     await _snapshot(client, exercise, index, watchdog)
             # Questions first: their answers are shown, so no hidden input may be in the room yet.
+            last = time.monotonic() + ANSWERS_SECONDS
             for exercise in sorted(sheets, key=lambda name: sheets[name]["type"] != "question"):
-                result.answers[exercise] = await _ask(exercise, sheets[exercise], sandbox)
+                result.answers[exercise] = await _ask(exercise, sheets[exercise], sandbox, last)
     finally:
         with contextlib.suppress(Exception):
             await ensure_async(client.km.shutdown_kernel(now=True))
@@ -245,27 +252,37 @@ async def _run_cell(client: _Client, cell: NotebookNode, index: int, watchdog: W
         pass  # stands among the cell's outputs
     except DeadKernelError:
         raise KernelDied(index, watchdog.reason or "the process ended") from None
-    if time.monotonic() - started > limit and not await _answers(client, watchdog):
-        reason = f"it ran longer than {limit} s, and the kernel did not answer again"
-        raise KernelDied(index, watchdog.reason or reason)
+    except Exception:  # a message that no honest kernel sends
+        watchdog.kill()
+        raise KernelDied(index, watchdog.reason or "its messages made no sense") from None
+    if time.monotonic() - started > limit:
+        text = f"This cell ran longer than {limit} s and was interrupted.\n"
+        cell.outputs.append(new_output("stream", name="stdout", text=text))
+        if not await _answers(client, watchdog):
+            reason = f"it ran longer than {limit} s, and the kernel did not answer again"
+            raise KernelDied(index, watchdog.reason or reason)
 
 
 async def _answers(client: _Client, watchdog: Watchdog) -> bool:
     """Does the kernel still answer a question?"""
     assert client.kc is not None
-    return await _reply_to(client, client.kc.kernel_info(), watchdog)
+    return await _reply_to(client, client.kc.kernel_info(), watchdog, GRACE)
 
 
-async def _reply_to(client: _Client, msg_id: str, watchdog: Watchdog) -> bool:
+async def _reply_to(client: _Client, msg_id: str, watchdog: Watchdog, seconds: float) -> bool:
     """Wait for the reply to a message; False if none comes, or the kernel is gone."""
     assert client.kc is not None
     assert client.km is not None
-    deadline = time.monotonic() + GRACE
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        with contextlib.suppress(queue.Empty):
-            reply = await ensure_async(client.kc.shell_channel.get_msg(timeout=1))
-            if reply.get("parent_header", {}).get("msg_id") == msg_id:
+        try:
+            reply = await ensure_async(client.kc.shell_channel.get_msg(timeout=0.5))
+            if reply["parent_header"]["msg_id"] == msg_id:
                 return True
+        except queue.Empty:
+            pass
+        except Exception:  # no honest kernel's message
+            await asyncio.sleep(0.05)
         if watchdog.reason or not await ensure_async(client.km.is_alive()):
             return False
     return False
@@ -281,14 +298,17 @@ async def _snapshot(client: _Client, exercise: str, index: int, watchdog: Watchd
     code = f"__import__({module!r}, fromlist=['snapshot']).snapshot({exercise!r})"
     assert client.kc is not None
     msg_id = client.kc.execute(code, silent=True, store_history=False, allow_stdin=False)
-    if not await _reply_to(client, msg_id, watchdog):
+    if not await _reply_to(client, msg_id, watchdog, SNAPSHOT_SECONDS):
         raise KernelDied(index, watchdog.reason or "the kernel did not answer again")
 
 
-async def _ask(exercise: str, sheet: Sheet, sandbox: Sandbox) -> tuple[list[Outcome], str]:
-    """Hand the hidden inputs to an exercise's snapshot and read its answers."""
+async def _ask(
+    exercise: str, sheet: Sheet, sandbox: Sandbox, last: float
+) -> tuple[list[Outcome], str]:
+    """Hand the hidden inputs to an exercise's snapshot and read its answers, until `last`."""
     room = sandbox.room
-    if read_room_file(room / f"{exercise}.ready", 1) is None:
+    ready = room / f"{exercise}.ready"
+    if read_room_file(ready, 1) is None:
         return [], ""
     cases = case_inputs(sheet)
     asked = {"cases": cases, "forbidden": sheet.get("forbidden", [])}
@@ -299,14 +319,31 @@ async def _ask(exercise: str, sheet: Sheet, sandbox: Sandbox) -> tuple[list[Outc
     except OSError:
         return [], "the notebook changed the files through which it is asked"
     answers = room / f"{exercise}.out.jsonl"
-    deadline = time.monotonic() + CASE_SECONDS * 4
+    deadline = min(time.monotonic() + ANSWER_SECONDS, last)
     raw = None
     while time.monotonic() < deadline:
+        gone = _is_free(ready)  # before we look: what it wrote, it wrote before it ended
         raw = read_room_file(answers, sandbox.limits.file)
-        if raw is not None and raw.endswith(b'"end"\n'):
+        if gone or (raw is not None and raw.endswith(b'"end"\n')):
             break
         await asyncio.sleep(0.02)
     return parse_answers(raw, len(cases))
+
+
+def _is_free(path: Path) -> bool:
+    """Does nobody hold the lock on a file? A snapshot holds its own for as long as it lives."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(fd)
 
 
 def _write_new(path: Any, text: str) -> None:

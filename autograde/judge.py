@@ -157,8 +157,11 @@ def _known_functions(names: list[str]) -> list[str]:
     known = [
         name
         for name in names
-        if name.startswith("course_lib.")
-        and hasattr(sys.modules.get(name.rpartition(".")[0]), name.rpartition(".")[2])
+        if name == "sys.setprofile"
+        or (
+            name.startswith("course_lib.")
+            and hasattr(sys.modules.get(name.rpartition(".")[0]), name.rpartition(".")[2])
+        )
     ]
     return known or ["course_lib"]
 

@@ -77,6 +77,9 @@ class Sandbox:
     def command(self, argv: list[str]) -> list[str]:
         """The command that runs `argv` inside."""
         env = shutil.which("env") or "/usr/bin/env"
+        if not self.forks:
+            closed = self.course / "autograde" / "kernel" / "closed.py"
+            argv = [sys.executable, "-I", "-S", str(closed), *argv]
         inside = [env, "-i", *(f"{k}={v}" for k, v in self.environment().items()), *argv]
         if self.bwrap:
             # bubblewrap is process 1 inside: its own environment can be read there, too.
@@ -149,9 +152,8 @@ class Sandbox:
         walls += ["--ro-bind", str(PROJECT / "course_lib"), str(COURSE / "course_lib")]
         walls += ["--ro-bind", str(PROJECT / "autograde" / "student"), str(student)]
         walls += ["--tmpfs", str(student / "public"), "--remount-ro", str(student / "public")]
-        if self.forks:
-            kernel = "autograde/kernel"
-            walls += ["--ro-bind", str(PROJECT / kernel), str(COURSE / kernel)]
+        kernel = "autograde/kernel"
+        walls += ["--ro-bind", str(PROJECT / kernel), str(COURSE / kernel)]
         init = "autograde/__init__.py"
         walls += ["--ro-bind", str(PROJECT / init), str(COURSE / init)]
         walls += ["--bind", str(self.room), str(self.room), "--chdir", "/tmp"]

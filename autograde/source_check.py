@@ -11,7 +11,10 @@ from collections.abc import Iterable
 
 CLOSED = ("course_lib", "torchvision")
 OPEN = ("course_lib.draw", "course_lib.explore")  # pictures are for everybody
-HIDING = {"exec", "eval", "__import__", "import_module", "getattr", "compile", "globals"}
+HIDING = {
+    *("exec", "eval", "__import__", "import_module", "getattr", "compile", "globals", "vars"),
+    *("__dict__", "__code__", "__globals__", "modules", "FunctionType", "attrgetter"),
+}
 
 
 def parse(code: str) -> ast.Module | None:

@@ -21,6 +21,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from autograde.kernel.closed import close
+
 NEW_MOUNTS, NEW_HOSTNAME, NEW_IPC = 0x00020000, 0x04000000, 0x08000000
 NEW_USER, NEW_PROCESSES, NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
 READ_ONLY, NO_SUID, NO_DEV, NO_EXEC, REMOUNT, BIND = 1, 2, 4, 8, 32, 4096
@@ -128,6 +130,7 @@ def raise_walls(room: Room, ready: Callable[[], None]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (room.file, room.file))
     resource.setrlimit(resource.RLIMIT_AS, (4 * room.memory, 4 * room.memory))
+    close()
     ready()
     kernel = os.fork()
     if kernel != 0:

@@ -10,6 +10,7 @@ can carry a hidden input home.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import time
@@ -38,8 +39,11 @@ def snapshot(name: str) -> None:
     if name not in _handed:
         return
     obj = _handed.pop(name)
+    # Locked for as long as the child lives: so the judge need not wait for one that is gone.
+    ready = (room / f"{name}.ready").open("w")
+    fcntl.flock(ready, fcntl.LOCK_EX)
     if os.fork() != 0:
-        (room / f"{name}.ready").touch()  # by the parent: it is there when the next cell runs
+        ready.close()  # the lock is the child's alone now
         return
     with contextlib.suppress(BaseException):
         silence()

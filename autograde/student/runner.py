@@ -100,6 +100,8 @@ def watch_library_calls(forbidden: tuple[str, ...]) -> Iterator[set[str]]:
     try:
         yield seen
     finally:
+        if forbidden and sys.getprofile() is not profile:
+            seen.add("sys.setprofile")  # whoever takes the watch off has something to hide
         sys.setprofile(before)
 
 
