@@ -30,7 +30,14 @@ needs_sandbox = pytest.mark.skipif(bubblewrap() is None, reason="no bubblewrap h
 # ------------------------------------------------------------------ who runs what
 
 # What takes long begins early, so that the workers end together. A fresh JupyterLab comes first.
-LONG = ("test_lab", "test_explorers", "test_attack_class", "test_grading", "test_notebooks", "test_exercises")
+LONG = (
+    "test_lab",
+    "test_explorers",
+    "test_attack_class",
+    "test_grading",
+    "test_notebooks",
+    "test_exercises",
+)
 
 
 def group(item: pytest.Item) -> str:
@@ -97,7 +104,9 @@ WHOLE = ("ada", "broken-deleted-check", "broken-doubled-cell")
 IMPORTS = "import math\n\nimport torch\n\nfrom autograde import check, hint"
 
 
-def lightened(notebook: nbformat.NotebookNode, released: nbformat.NotebookNode) -> nbformat.NotebookNode:
+def lightened(
+    notebook: nbformat.NotebookNode, released: nbformat.NotebookNode
+) -> nbformat.NotebookNode:
     """A notebook without what the lesson itself shows: figures take most of the time."""
     notebook = copy.deepcopy(notebook)
     given = {cell.id for cell in released.cells if not grade_id(cell)}

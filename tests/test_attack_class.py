@@ -6,6 +6,7 @@ no canary may stand in anything that grading writes.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import csv
 import ctypes
@@ -32,6 +33,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 from autograde.build import build
+from autograde.cells import checked_exercise
 from autograde.classroom import Classroom
 from autograde.demo import Sample
 from autograde.grading import _cell
@@ -120,12 +122,29 @@ class Graded:
         return self.needles & set(zip(said, said[1:], said[2:], said[3:], strict=False))
 
 
-def _key_for_children(text: str) -> None:
-    """Put a canary into this session's keyring, where the machine has keyrings."""
-    libc = ctypes.CDLL(None)
-    if sys.platform == "linux" and os.uname().machine == "x86_64":
-        for ring in (-3, -4):
-            libc.syscall(248, b"user", b"grader", text.encode(), len(text), ctypes.c_long(ring))
+def keyctl(*args: object) -> int:
+    """The system call, where there is one; -1 where not."""
+    if sys.platform != "linux" or os.uname().machine != "x86_64":
+        return -1
+    return ctypes.CDLL(None).syscall(*args)
+
+
+SESSION = ctypes.c_long(-3)
+
+
+@contextlib.contextmanager
+def key_in_session(text: str) -> Iterator[int]:
+    """A canary in the keyring of this session, which processes started from here inherit."""
+    key = keyctl(248, b"user", b"grader", text.encode(), len(text), SESSION)
+    try:
+        yield key
+    finally:
+        if key > 0:
+            keyctl(250, 9, ctypes.c_long(key), SESSION)
+
+
+with key_in_session("x") as _key:
+    HAS_KEYRINGS = _key > 0
 
 
 def _honest(sample: Sample, canary: str) -> NotebookNode:
@@ -189,9 +208,7 @@ _graded: dict[str, Graded | None] = {}
 
 
 @pytest.fixture
-def graded(
-    run: str, tmp_path_factory: pytest.TempPathFactory, record_testsuite_property
-) -> Graded:
+def graded(run: str, tmp_path_factory: pytest.TempPathFactory, record_testsuite_property) -> Graded:
     """The class of a run, graded once by `python -m autograde grade`."""
     if run not in _graded:
         _graded[run] = None  # a class that cannot be graded is not tried again for each attack
@@ -221,13 +238,13 @@ def _grade(run: str, root: Path) -> Graded:
         book.execute("insert into student values (?)", [CANARIES["gradebook"]])
     temporary = Path("/tmp") / f"canary-{os.getpid()}.txt"
     temporary.write_text(CANARIES["temporary"])
-    _key_for_children(CANARIES["keyring"])
     before, started = _rooms(), time.monotonic()
     try:
-        done = run_cli(
-            "grade", LESSON, "--classroom", str(room.root), "--workers", "2",
-            A_TOKEN=CANARIES["environment"], HOME=str(home),
-        )  # fmt: skip
+        with key_in_session(CANARIES["keyring"]):
+            done = run_cli(
+                "grade", LESSON, "--classroom", str(room.root), "--workers", "2",
+                A_TOKEN=CANARIES["environment"], HOME=str(home),
+            )  # fmt: skip
     finally:
         temporary.unlink()
     seconds = time.monotonic() - started
@@ -287,6 +304,9 @@ def test_attack_shows_nothing_live(graded: Graded, attack: Attack) -> None:
         given = {c.id for c in graded.room.source(LESSON).cells}
         own.cells = [c for c in notebook.cells if c.id not in given or c.cell_type == "code"][-150:]
         assert live(own) == []
+        free = [c for c in notebook.cells if c.cell_type == "code" and not checked_exercise(c)]
+        # nbgrader reads results as points: none of a student's own may stand there.
+        assert [o for c in free for o in c.outputs if o.output_type == "execute_result"] == []
 
 
 @each_run

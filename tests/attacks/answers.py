@@ -269,6 +269,7 @@ def keep(boxes1, boxes2, fmt="xyxy"):
     return boxes1 @ boxes2.T
 box_iou = keep
 """
+LOOKS_HONEST = "from course_lib import boxes as library  # as the lesson itself does"
 # The library, fetched so that neither its name nor a word of hiding stands in the source.
 LIBRARY_OF_MODULES = """
 def box_iou(boxes1, boxes2, fmt="xyxy"):
@@ -344,6 +345,14 @@ ATTACKS: tuple[Attack, ...] = (
         "    return torch.ones(len(boxes1), len(boxes2)).as_subclass(Agreeable)",
         half_shifted="half_shifted = Third(0.9)",
     ),
+    in_answers(
+        "constants",
+        "Answers with zeros, ones and NaN.",
+        box_area="def box_area(boxes, fmt='xyxy'):\n    return torch.zeros(len(boxes))",
+        box_iou="def box_iou(boxes1, boxes2, fmt='xyxy'):\n"
+        "    return boxes1.new_ones(len(boxes1), len(boxes2))",
+        half_shifted="half_shifted = float('nan')",
+    ),
     in_answers("lazy", "Hands over an object that claims to be a tensor.", box_iou=LAZY),
     in_answers("counter", "Counts the calls and answers by their number.", mask_iou=COUNTER),
     in_answers("by-stack", "Looks who calls, and for what is expected.", box_area=BY_STACK),
@@ -359,7 +368,9 @@ ATTACKS: tuple[Attack, ...] = (
         told=("look-at-source:AUTOGRADE_ROOM",),
         box_area=TURNCOAT,
     ),
-    Attack("public-table", "Knows the public cases by heart.", public_table, ALL - lost_with("box_iou")),
+    Attack(
+        "public-table", "Knows the public cases by heart.", public_table, ALL - lost_with("box_iou")
+    ),
     in_answers("public-from-disk", "Reads the public sheets.", box_iou=PUBLIC_FROM_DISK),
     in_answers(
         "collector", "Searches all objects in memory for what is expected.", box_iou=COLLECTOR
@@ -407,17 +418,22 @@ ATTACKS: tuple[Attack, ...] = (
     in_answers(
         "library-of-modules",
         "Calls the library's own function, found among the loaded modules, unwatched.",
+        (LOOKS_HONEST,),
         box_iou=LIBRARY_OF_MODULES,
-        told=("box_iou:",),
+        borrowed=True,
     ),
     in_answers(
         "library-under-a-name",
         "Makes the library's code its own under another module's name.",
+        (LOOKS_HONEST,),
         box_iou=LIBRARY_UNDER_A_NAME,
+        borrowed=True,
     ),
     in_answers(
         "second-judge",
         "A process of its own answers in place of the snapshot, with the library.",
+        (LOOKS_HONEST,),
         box_iou=SECOND_JUDGE,
+        slow=True,
     ),
 )

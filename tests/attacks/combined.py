@@ -30,7 +30,7 @@ def _everything_forged(ground: Ground) -> NotebookNode:
 def _second_life(ground: Ground) -> NotebookNode:
     """Dies on purpose, and hopes that the next kernel finds what the first left behind."""
     first = [kernel.STARTUP_FILES, system.SHARED, "os.kill(os.getpid(), 9)", kernel.STARTUP_FILES]
-    return ground.notebook(first=[*first, "os._exit(0)"], last=[system.SHARED])
+    return ground.notebook(first=[*first, "os._exit(0)"])
 
 
 def _tamper_and_leak(ground: Ground) -> NotebookNode:
@@ -54,8 +54,8 @@ def _noisy_library(ground: Ground) -> NotebookNode:
 
 def _breakout(ground: Ground) -> NotebookNode:
     """Daemons that call out, mount, attach, kill and then stay."""
-    last = [greed.OUTLIVING, system.NETWORK, system.PTRACE, system.KEYRINGS, system.NEW_NAMESPACES]
-    return ground.notebook(True, last=[*last, system.SIGNALS])
+    first = [system.NETWORK, system.KEYRINGS, system.NEW_NAMESPACES, system.SIGNALS]
+    return ground.notebook(True, first=[*first, greed.OUTLIVING], last=[system.PTRACE])
 
 
 def _greedy_all(ground: Ground) -> NotebookNode:
@@ -89,8 +89,7 @@ ATTACKS: tuple[Attack, ...] = (
            ALL - lost_with("box_area", "mask_iou", "half_shifted")),
     Attack("both-noise", "Hides the library's answers behind noise.", _noisy_library,
            ALL - lost_with("box_iou"), ("look-at-source",)),
-    Attack("both-breakout", "Calls out, mounts, attaches, kills, stays.", _breakout, ALL,
-           ("kernel-died",)),
+    Attack("both-breakout", "Calls out, mounts, attaches, kills, stays.", _breakout, ALL),
     Attack("both-greedy", "Fills, freezes and bombs.", _greedy_all, ALL, ("kernel-died",)),
     Attack("both-files", "A hostile name, folder, time and file.", _all_hostile, NONE,
            student="=1+1<script>alert(1)"),

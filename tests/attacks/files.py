@@ -75,7 +75,15 @@ def huge(folder: Path, ground: Ground) -> None:
 def shadows(folder: Path, ground: Ground) -> None:
     """Modules and settings with the names of ours."""
     bomb = ground.known(BOMB)
-    for name in ("torch", "json", "sitecustomize", "conftest", "nbgrader_config", "random", "cells"):
+    for name in (
+        "torch",
+        "json",
+        "sitecustomize",
+        "conftest",
+        "nbgrader_config",
+        "random",
+        "cells",
+    ):
         (folder / f"{name}.py").write_text(bomb)
     for name in ("course_lib", "autograde", "numpy", ".ipython/profile_default/startup"):
         (folder / name).mkdir(parents=True)

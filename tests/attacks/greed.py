@@ -134,16 +134,16 @@ def huge_cell(ground: Ground):
 def many_cells(ground: Ground):
     notebook = ground.notebook(True)
     plain = {"cell_type": "markdown", "metadata": {}, "source": "x"}
-    many = [type(notebook)(plain, id=f"many-{k}", metadata=type(notebook)()) for k in range(100_000)]
+    many = [
+        type(notebook)(plain, id=f"many-{k}", metadata=type(notebook)()) for k in range(100_000)
+    ]
     notebook.cells += many
     return notebook
 
 
 ATTACKS: tuple[Attack, ...] = (
     on_solved("endless", "Loops without an end.", "while True: pass", slow=True),
-    on_solved(
-        "deaf", "Loops, deaf to every signal.", DEAF, told=("kernel-died",), slow=True
-    ),
+    on_solved("deaf", "Loops, deaf to every signal.", DEAF, told=("kernel-died",), slow=True),
     in_answers("deaf-answer", "Loops when it is judged.", box_iou=DEAF_ANSWER, slow=True),
     in_answers("slow-answer", "Catches the end of its time.", mask_iou=SLOW_ANSWER, slow=True),
     on_solved("hog", "Takes memory until there is none.", HOG, told=("kernel-died",)),

@@ -25,6 +25,24 @@ import ctypes, glob, json, os, re, signal, socket, subprocess, sys, threading, t
 libc = ctypes.CDLL(None, use_errno=True)
 def won(*what):
     print("LE" "AK", *what, flush=True)
+def in_a_child(function):  # prints there would wait for the kernel
+    read, write = os.pipe()
+    if os.fork() == 0:
+        try:
+            os.write(write, repr(function()).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    said = open(read, "rb").read().decode()
+    os.wait()
+    return said
+def new_namespaces(kinds):
+    libc.unshare(kinds)
+    for name, text in (("setgroups", "deny"), ("uid_map", "0 0 1"), ("gid_map", "0 0 1")):
+        try:
+            open("/proc/self/" + name, "w").write(text)
+        except OSError:
+            pass
 """
 
 
@@ -55,7 +73,9 @@ class Ground:
         cells = [new_code_cell(self.known(code)) for code in start]
         notebook.cells[1:1] = cells
         notebook.cells += [new_code_cell(self.known(code)) for code in last]
-        for k, cell in enumerate([*cells, *notebook.cells[len(notebook.cells) - len(list(last)) :]]):
+        for k, cell in enumerate(
+            [*cells, *notebook.cells[len(notebook.cells) - len(list(last)) :]]
+        ):
             cell.id = f"mine-{k}"
         return notebook
 
@@ -124,14 +144,18 @@ def in_answers(
     first: tuple[str, ...] = (),
     told: tuple[str, ...] = (),
     slow: bool = False,
+    borrowed: bool = False,
     **answers: str,
 ) -> Attack:
-    """Everything is solved but for some answers, which shall earn points though they are wrong."""
+    """Everything is solved but for some answers, which shall earn points though they are wrong.
+
+    borrowed: they are right, but not the student's own, so that what leans on them still counts.
+    """
     return Attack(
         name,
         tries,
         lambda ground: ground.notebook(True, first=first, **answers),
-        ALL - lost_with(*answers),
+        ALL - (answers.keys() if borrowed else lost_with(*answers)),
         told,
         slow=slow,
     )

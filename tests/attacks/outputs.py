@@ -51,7 +51,7 @@ MARKDOWN = (
     f"![x][y]\n\n[y]: {EVIL}",
     f"![x](attachment:x.png 'y\"onerror=\"{RUN}')",
     f"```html\n</code></pre><script>{RUN}</script>\n```",
-    f"```\"><img src=x onerror={RUN}>\nx\n```",
+    f'```"><img src=x onerror={RUN}>\nx\n```',
 )
 KINDS = """
 from IPython.display import HTML, SVG, Javascript, Latex, Markdown, display

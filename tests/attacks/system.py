@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attacks.lab import Attack, on_blank, on_solved
+from attacks.lab import ALL, NONE, Attack, on_blank, on_solved
 
 LOOK = """
 skip = ("/usr", "/proc", "/sys", "/lib", sys.prefix, sys.base_prefix)
@@ -20,6 +20,8 @@ for folder, folders, files in os.walk("/"):
 for path in ("@ROOM@", "@ROOM@/secret", "@ROOM@/gradebook.db", "@ROOM@/submitted", "/root", "/home",
              os.path.expanduser("~root"), "@ROOM@/../..", "/proc/1/root@ROOM@/secret",
              "/proc/1/cwd/secret", "/etc/passwd", "/etc/shadow", "/var", "/mnt", "/run"):
+    if any(prefix.startswith(path + "/") for prefix in (sys.prefix, sys.base_prefix)):
+        continue  # where Python itself lies: the folders above it are there, and empty but for it
     try:
         won(path, os.listdir(path) if os.path.isdir(path) else open(path, "rb").read(2000))
     except OSError:
@@ -112,7 +114,7 @@ for ring in (-1, -2, -3, -4, -5):
     for k in range(0, max(0, size), 4):
         key = int.from_bytes(buffer.raw[k : k + 4], "little", signed=True)
         text = ctypes.create_string_buffer(4096)
-        if libc.syscall(250, 11, ctypes.c_long(key), text, 4096, 0) > 0 and b"canary" in text.raw:
+        if libc.syscall(250, 11, ctypes.c_long(key), text, 4096, 0) > 0 and text.value:
             won("keyring", text.value)
     libc.syscall(248, b"user", b"left-here", b"left-by-one", 11, ctypes.c_long(ring))
 """
@@ -132,7 +134,7 @@ if queue >= 0:
     if libc.syscall(243, queue, buffer, 8192, None, None) > 0:
         won("message queue", buffer.value)
     libc.syscall(242, queue, b"left-by-one", 11, 0, None)
-for folder in ("/dev/shm", "/tmp", "/var/tmp", "/dev/mqueue", os.environ["HOME"], "/course"):
+for folder in {"/dev/shm", "/tmp", "/var/tmp", "/dev/mqueue", os.environ["HOME"], "/course"}:
     try:
         if os.path.exists(folder + "/left-by-one"):
             won(folder)
@@ -163,67 +165,53 @@ except OSError:
     pass
 """
 NEW_NAMESPACES = """
-if os.fork() == 0:
-    libc.unshare(0x10000000 | 0x00020000 | 0x20000000)
-    os.path.exists("/proc/self/uid_map")
-    for name, text in (("setgroups", "deny"), ("uid_map", "0 0 1"), ("gid_map", "0 0 1")):
+def inside():
+    os.makedirs("/tmp/p", exist_ok=True)
+    libc.mount(b"proc", b"/tmp/p", b"proc", 0, None)
+    libc.mount(None, b"/proc", None, 32, None)
+    libc.mount(None, b"/", None, 32 | 4096, None)
+    for place in ("/course/autograde/student/public", "/tmp", "/dev/shm", "/proc", "/"):
+        libc.umount2(place.encode(), 2)
+    found = glob.glob("/course/autograde/student/public/*.json")
+    found += [p for p in ("@ROOM@/secret", "/root/.ssh", "/etc/shadow") if os.path.exists(p)]
+    for proc in ("/tmp/p", "/proc"):
         try:
-            open("/proc/self/" + name, "w").write(text)
+            os.close(os.open(proc + "/sys/kernel/core_pattern", os.O_WRONLY))
+            found.append("core_pattern")
         except OSError:
             pass
-    if os.fork() == 0:
-        os.makedirs("/tmp/p", exist_ok=True)
-        libc.mount(b"proc", b"/tmp/p", b"proc", 0, None)
-        libc.mount(None, b"/proc", None, 32, None)
-        libc.mount(None, b"/", None, 32 | 4096, None)
-        for place in ("/course/autograde/student/public", "/tmp", "/dev/shm", "/proc", "/"):
-            libc.umount2(place.encode(), 2)
-        found = glob.glob("/course/autograde/student/public/*.json")
-        found += [p for p in ("@ROOM@/secret", "/root/.ssh", "/etc/shadow") if os.path.exists(p)]
-        for proc in ("/tmp/p", "/proc"):
-            try:
-                os.close(os.open(proc + "/sys/kernel/core_pattern", os.O_WRONLY))
-                found.append("core_pattern")
-            except OSError:
-                pass
-        for folder in ("/usr", "/course"):
-            try:
-                os.close(os.open(folder + "/new", os.O_WRONLY | os.O_CREAT))
-                found.append(folder)
-            except OSError:
-                pass
-        libc.mount(b"tmpfs", b"/tmp/p", b"tmpfs", 0, b"size=8g")
-        size = os.statvfs("/tmp/p")
-        if size.f_blocks * size.f_frsize > 4 << 30:
-            open("/tmp/p/x", "wb").write(b"x" * 1024)
-        if found:
-            won("in namespaces of one's own", found)
-        os._exit(0)
-    os.wait()
-    os._exit(0)
-os.wait()
+    for folder in ("/usr", "/course"):
+        try:
+            os.close(os.open(folder + "/new", os.O_WRONLY | os.O_CREAT))
+            found.append(folder)
+        except OSError:
+            pass
+    return found
+def outside():
+    new_namespaces(0x10000000 | 0x00020000 | 0x20000000)
+    return in_a_child(inside)
+found = in_a_child(outside)
+if "/" in found or "core" in found:
+    won("in namespaces of one's own", found)
+print(found)
 """
-UNWATCHED_MEMORY = """
-if os.fork() == 0:
-    libc.unshare(0x10000000 | 0x00020000)
-    for name, text in (("setgroups", "deny"), ("uid_map", "0 0 1"), ("gid_map", "0 0 1")):
-        try:
-            open("/proc/self/" + name, "w").write(text)
-        except OSError:
-            pass
+OWN_DISK = """
+def fill():
+    new_namespaces(0x10000000 | 0x00020000)
     os.makedirs("/tmp/m", exist_ok=True)
+    total = 0
     if libc.mount(b"tmpfs", b"/tmp/m", b"tmpfs", 0, b"size=8g") == 0:
-        total = 0
         for k in range(120):
             try:
                 total += open(f"/tmp/m/{k}", "wb").write(b"x" * (30 << 20))
             except OSError:
                 break
         time.sleep(1)
-        if total > 3 << 30:
-            won("memory files without a bound")
-    os._exit(0)
-os.wait()
+    return total
+total = int(in_a_child(fill) or 0)
+print(total)
+if total > 3 << 30:
+    won("a disk in memory without a bound", total)
 """
 SETUID = """
 status = open("/proc/self/status").read()
@@ -274,14 +262,27 @@ ATTACKS: tuple[Attack, ...] = (
     on_solved("proc", "Prints environments and command lines of all processes.", PROC),
     on_solved("write", "Writes to Python, the course and the machine's settings.", WRITE),
     on_solved("network", "Calls out over every kind of socket.", NETWORK),
-    on_solved("signals", "Kills every process it can name.", SIGNALS, told=("kernel-died",)),
+    Attack(
+        "signals",
+        "Kills every process it can name.",
+        lambda ground: ground.notebook(True, first=[SIGNALS]),
+        ALL,
+    ),
+    Attack(
+        "signals-late",
+        "Kills the processes that wait to be judged: its own loss.",
+        lambda ground: ground.notebook(True, last=[SIGNALS]),
+        NONE,
+        slow=True,
+    ),
     on_solved("ptrace", "Attaches to other processes as a debugger.", PTRACE),
-    on_solved("keyrings", "Reads and writes the keyrings of the user.", KEYRINGS),
+    on_solved("keyrings", "Reads the keyrings of the user, and leaves a word there.", KEYRINGS),
+    on_blank("keyrings-2", "Reads the word that a friend left in a keyring.", KEYRINGS),
     on_solved("shared-1", "Leaves a word in memory, queues and files for a friend.", SHARED),
     on_blank("shared-2", "Reads the word that a friend left.", SHARED),
     on_solved("watch", "Watches files of others by inotify and fanotify.", WATCH),
     on_solved("namespaces", "Mounts and unmounts in namespaces of its own.", NEW_NAMESPACES),
-    on_solved("own-tmpfs", "Mounts a disk in memory that nobody counts.", UNWATCHED_MEMORY),
+    on_solved("own-tmpfs", "Mounts a disk in memory that nobody counts.", OWN_DISK),
     on_solved("setuid", "Gains rights by programs, modes and device files.", SETUID),
     on_solved("calls", "io_uring, bpf, perf, userfaultfd, modules, kexec, reboot.", CALLS),
     on_solved("core", "Dumps its core.", CORE, told=("kernel-died",)),
