@@ -575,6 +575,7 @@ def test_split_and_repointed_cells(grade: Grade) -> None:
 
 # ---------------------------------------------------------------- the marker's browser
 
+
 @pytest.mark.parametrize("text", outputs.HTML)
 def test_html_is_cleaned(text: str) -> None:
     output = {"output_type": "display_data", "metadata": {}, "data": {"text/html": text}}

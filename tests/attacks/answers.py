@@ -49,7 +49,7 @@ class Lazy:
     @property
     def shape(self): return (len(self.inputs[0]), len(self.inputs[1]))
     dtype = torch.float32
-box_iou = Lazy(torch.zeros(1, 4), torch.zeros(1, 4))
+mask_iou = Lazy(torch.zeros(1, 4), torch.zeros(1, 4))
 """
 COUNTER = """
 calls = {"n": 0}
@@ -228,20 +228,20 @@ class Telling(Exception):
 def box_area(boxes, fmt="xyxy"):
     raise Telling(boxes)
 """
-LEAKY_IOU = """
-def box_iou(boxes1, boxes2, fmt="xyxy"):
+LEAKY_MASK = """
+def mask_iou(boxes1, boxes2):
     word = "LE" "AK" + str(boxes1.tolist())
     outcome = {"status": word, "error": str(boxes1.tolist()),
                "library": ["course_lib." + word, "course_lib.boxes.LE" "AK"],
                "changed": [str(boxes1.tolist())], "value": {"kind": str(boxes1.tolist())}}
-    with open(os.environ["AUTOGRADE_ROOM"] + "/box_iou.out.jsonl", "w") as out:
+    with open(os.environ["AUTOGRADE_ROOM"] + "/mask_iou.out.jsonl", "w") as out:
         out.write("".join(json.dumps(outcome) + "\\n" for _ in range(99)) + '"end"\\n')
     os._exit(0)
 """
 LEAKY_REASON = """
-def box_iou(boxes1, boxes2, fmt="xyxy"):
+def mask_iou(boxes1, boxes2):
     line = json.dumps({"status": "no object", "error": "LE" "AK" + str(boxes1.tolist())})
-    open(os.environ["AUTOGRADE_ROOM"] + "/box_iou.out.jsonl", "w").write(line + '\\n"end"\\n')
+    open(os.environ["AUTOGRADE_ROOM"] + "/mask_iou.out.jsonl", "w").write(line + '\\n"end"\\n')
     os._exit(0)
 """
 LATE_ANSWER = """
@@ -353,7 +353,9 @@ ATTACKS: tuple[Attack, ...] = (
         "    return boxes1.new_ones(len(boxes1), len(boxes2))",
         half_shifted="half_shifted = float('nan')",
     ),
-    in_answers("lazy", "Hands over an object that claims to be a tensor.", box_iou=LAZY),
+    in_answers(
+        "lazy", "Hands over an object that claims to be a tensor.", slow=True, mask_iou=LAZY
+    ),
     in_answers("counter", "Counts the calls and answers by their number.", mask_iou=COUNTER),
     in_answers("by-stack", "Looks who calls, and for what is expected.", box_area=BY_STACK),
     in_answers(
@@ -409,10 +411,13 @@ ATTACKS: tuple[Attack, ...] = (
     ),
     in_answers("leaky-prints", "Prints and raises the hidden inputs.", box_area=LEAKY_AREA),
     in_answers("leaky-error", "Raises an error whose text is the inputs.", box_area=LEAKY_STR),
-    in_answers("leaky-fields", "Writes the inputs into every field.", box_iou=LEAKY_IOU),
-    in_answers("leaky-reason", "Says that there is no object, but what.", box_iou=LEAKY_REASON),
+    in_answers("leaky-fields", "Writes the inputs into every field.", mask_iou=LEAKY_MASK),
+    in_answers("leaky-reason", "Says that there is no object, but what.", mask_iou=LEAKY_REASON),
     in_answers(
-        "leaky-question", "Answers a question with another's input.", half_shifted=LATE_ANSWER
+        "leaky-question",
+        "Answers a question with another's input.",
+        slow=True,
+        half_shifted=LATE_ANSWER,
     ),
     in_answers("leaky-files", "Keeps the inputs in files and open pipes.", box_iou=KEPT_FOR_LATER),
     in_answers(

@@ -39,9 +39,8 @@ def _tamper_and_leak(ground: Ground) -> NotebookNode:
         True,
         last=[system.SHARED, outputs.ready(outputs.TEXTS)],
         box_area=answers.LEAKY_AREA,
-        box_iou=answers.LEAKY_IOU,
-        mask_iou=answers.KEPT_FOR_LATER.replace("box_iou = keep", "mask_iou = keep"),
-        half_shifted=answers.LATE_ANSWER,
+        mask_iou=answers.LEAKY_MASK,
+        iou_loss=answers.KEPT_FOR_LATER.replace("box_iou = keep", "iou_loss = keep"),
     )
 
 
@@ -86,11 +85,12 @@ ATTACKS: tuple[Attack, ...] = (
     Attack("both-second-life", "Dies, and lives on in what it left.", _second_life, NONE,
            ("kernel-died",)),
     Attack("both-leak", "Leaks inputs in every way at once.", _tamper_and_leak,
-           ALL - lost_with("box_area", "mask_iou", "half_shifted")),
+           ALL - lost_with("box_area", "mask_iou")),
     Attack("both-noise", "Hides the library's answers behind noise.", _noisy_library,
            ALL - lost_with("box_iou"), ("look-at-source",)),
     Attack("both-breakout", "Calls out, mounts, attaches, kills, stays.", _breakout, ALL),
-    Attack("both-greedy", "Fills, freezes and bombs.", _greedy_all, ALL, ("kernel-died",)),
+    Attack("both-greedy", "Fills, freezes and bombs.", _greedy_all, ALL, ("kernel-died",),
+           slow=True),
     Attack("both-files", "A hostile name, folder, time and file.", _all_hostile, NONE,
            student="=1+1<script>alert(1)"),
 )  # fmt: skip

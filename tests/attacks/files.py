@@ -150,5 +150,6 @@ ATTACKS: tuple[Attack, ...] = (
            _beside(timestamp("<script>alert(1)</script>\n" + "9" * 10_000)), ALL),
     Attack("zip-bomb", "Has an archive that grows, and leads out, beside it.", _beside(zip_bomb), ALL),
     *(Attack(f"name-{kind}", "Has a name that is markup, a formula or an option.", _as(name), ALL,
-             student=name) for kind, name in NAMES.items()),
+             student=name, slow=kind in ("plus", "turned", "shell", "percent", "spaced"))
+      for kind, name in NAMES.items()),
 )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from attacks.lab import Attack, on_blank, on_solved
 
 INPUT_TRANSFORMER = "get_ipython().input_transformers_post.append(lambda lines: [])"
@@ -224,7 +226,10 @@ ATTACKS: tuple[Attack, ...] = (
         LIAR_MODULE,
         told=("look-at-source",),
     ),
-    on_blank("patched-world", "Replaces json, fork, Path and builtins.", PATCHED_WORLD),
+    replace(
+        on_blank("patched-world", "Replaces json, fork, Path and builtins.", PATCHED_WORLD),
+        slow=True,
+    ),
     on_blank("later-rewrite", "Threads, atexit and a daemon rewrite the answers.", LATER),
     on_solved("input", "Asks the grader for input.", "won(input('points? '))", "sys.stdin.read()"),
     on_solved(

@@ -99,7 +99,7 @@ class Attack:
     earns: the tasks that its honest twin, the same work without the trick, is paid for.
     told: what must stand for this student in scores.csv or grades.csv.
     student: under which name it is handed in.
-    slow: takes the limits' own time, half a minute and more: only in make test-full.
+    slow: takes the limits' own time or all of the machine's: only in make test-full.
     """
 
     name: str
