@@ -54,6 +54,55 @@ run_of = [
                  marks=[] if run == "light" else pytest.mark.full)
     for run, attacks in RUNS.items() for attack in attacks
 ]  # fmt: skip
+
+
+def keyctl(*args: object) -> int:
+    """The system call, where there is one; -1 where not."""
+    if sys.platform != "linux" or os.uname().machine != "x86_64":
+        return -1
+    return ctypes.CDLL(None).syscall(*args)
+
+
+SESSION = ctypes.c_long(-3)
+
+
+@contextlib.contextmanager
+def key_in_session(text: str) -> Iterator[int]:
+    """A canary in the keyring of this session, which processes started from here inherit."""
+    key = keyctl(248, b"user", b"grader", text.encode(), len(text), SESSION)
+    try:
+        yield key
+    finally:
+        if key > 0:
+            keyctl(250, 9, ctypes.c_long(key), SESSION)
+
+
+with key_in_session("x") as _key:
+    HAS_KEYRINGS = _key > 0
+
+
+# What gets through, until it is closed: a test -> the attacks.
+UNWATCHED = "the library's own function is called after the watch over it was switched off"
+PAID = {
+    "library-of-modules": UNWATCHED,
+    "disguised-library": f"{UNWATCHED}; only a person who looks at the flag takes the points back",
+    "both-noise": UNWATCHED,
+    "second-judge": "another process answers with the library in place of the snapshot",
+}
+SHARED_KEYRING = "the sandbox shares the session keyring of the grader"
+HEARD = {"keyrings": SHARED_KEYRING, "keyrings-2": SHARED_KEYRING}
+
+
+def but_for(through: dict[str, str]) -> list:
+    """Each attack of each run; those that get through are expected to."""
+    return [
+        pytest.param(*p.values, id=p.id, marks=[
+            *p.marks, pytest.mark.xfail(strict=True, reason=through[p.values[1].name]),
+        ]) if p.values[1].name in through else p
+        for p in run_of
+    ]  # fmt: skip
+
+
 each_run = pytest.mark.parametrize(
     "run", [r if r == "light" else pytest.param(r, marks=pytest.mark.full) for r in RUNS]
 )
@@ -120,31 +169,6 @@ class Graded:
         """The hidden runs of four numbers that stand in a text."""
         said = re.findall(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", text)
         return self.needles & set(zip(said, said[1:], said[2:], said[3:], strict=False))
-
-
-def keyctl(*args: object) -> int:
-    """The system call, where there is one; -1 where not."""
-    if sys.platform != "linux" or os.uname().machine != "x86_64":
-        return -1
-    return ctypes.CDLL(None).syscall(*args)
-
-
-SESSION = ctypes.c_long(-3)
-
-
-@contextlib.contextmanager
-def key_in_session(text: str) -> Iterator[int]:
-    """A canary in the keyring of this session, which processes started from here inherit."""
-    key = keyctl(248, b"user", b"grader", text.encode(), len(text), SESSION)
-    try:
-        yield key
-    finally:
-        if key > 0:
-            keyctl(250, 9, ctypes.c_long(key), SESSION)
-
-
-with key_in_session("x") as _key:
-    HAS_KEYRINGS = _key > 0
 
 
 def _honest(sample: Sample, canary: str) -> NotebookNode:
@@ -270,7 +294,7 @@ def _in_use(room: Path) -> bool:
     return False
 
 
-@pytest.mark.parametrize(("run", "attack"), run_of)
+@pytest.mark.parametrize(("run", "attack"), but_for(PAID))
 def test_attack_earns_what_its_honest_twin_does(graded: Graded, attack: Attack) -> None:
     got = graded.points(attack.folder)
     assert got == attack.points, graded.told(attack.folder)
@@ -282,7 +306,7 @@ def test_attack_is_told_of(graded: Graded, attack: Attack) -> None:
     assert [text for text in attack.told if text not in told] == [], told
 
 
-@pytest.mark.parametrize(("run", "attack"), run_of)
+@pytest.mark.parametrize(("run", "attack"), but_for(HEARD if HAS_KEYRINGS else {}))
 def test_attack_gets_nothing_out(graded: Graded, attack: Attack) -> None:
     """No canary, no success that it tells of, and no hidden number in what goes back."""
     assert len(graded.needles) > 100

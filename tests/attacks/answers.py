@@ -432,7 +432,7 @@ ATTACKS: tuple[Attack, ...] = (
         "Makes the library's code its own under another module's name.",
         (LOOKS_HONEST,),
         box_iou=LIBRARY_UNDER_A_NAME,
-        borrowed=True,
+        told=("box_iou", "calls-reference"),
     ),
     in_answers(
         "second-judge",

@@ -53,7 +53,7 @@ def _noisy_library(ground: Ground) -> NotebookNode:
 
 def _breakout(ground: Ground) -> NotebookNode:
     """Daemons that call out, mount, attach, kill and then stay."""
-    first = [system.NETWORK, system.KEYRINGS, system.NEW_NAMESPACES, system.SIGNALS]
+    first = [system.NETWORK, system.NEW_NAMESPACES, system.SIGNALS]
     return ground.notebook(True, first=[*first, greed.OUTLIVING], last=[system.PTRACE])
 
 

@@ -25,24 +25,6 @@ import ctypes, glob, json, os, re, signal, socket, subprocess, sys, threading, t
 libc = ctypes.CDLL(None, use_errno=True)
 def won(*what):
     print("LE" "AK", *what, flush=True)
-def in_a_child(function):  # prints there would wait for the kernel
-    read, write = os.pipe()
-    if os.fork() == 0:
-        try:
-            os.write(write, repr(function()).encode())
-        finally:
-            os._exit(0)
-    os.close(write)
-    said = open(read, "rb").read().decode()
-    os.wait()
-    return said
-def new_namespaces(kinds):
-    libc.unshare(kinds)
-    for name, text in (("setgroups", "deny"), ("uid_map", "0 0 1"), ("gid_map", "0 0 1")):
-        try:
-            open("/proc/self/" + name, "w").write(text)
-        except OSError:
-            pass
 """
 
 

@@ -114,7 +114,9 @@ for ring in (-1, -2, -3, -4, -5):
     for k in range(0, max(0, size), 4):
         key = int.from_bytes(buffer.raw[k : k + 4], "little", signed=True)
         text = ctypes.create_string_buffer(4096)
-        if libc.syscall(250, 11, ctypes.c_long(key), text, 4096, 0) > 0 and text.value:
+        if libc.syscall(250, 11, ctypes.c_long(key), text, 4096, 0) > 0 and (
+            b"canary" in text.raw or b"left-by-one" in text.raw
+        ):
             won("keyring", text.value)
     libc.syscall(248, b"user", b"left-here", b"left-by-one", 11, ctypes.c_long(ring))
 """
@@ -164,7 +166,29 @@ try:
 except OSError:
     pass
 """
-NEW_NAMESPACES = """
+CHILD = """
+def in_a_child(function):  # prints there would wait for the kernel
+    read, write = os.pipe()
+    if os.fork() == 0:
+        try:
+            os.write(write, repr(function()).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    said = open(read, "rb").read().decode()
+    os.wait()
+    return said
+def new_namespaces(kinds):
+    libc.unshare(kinds)
+    for name, text in (("setgroups", "deny"), ("uid_map", "0 0 1"), ("gid_map", "0 0 1")):
+        try:
+            open("/proc/self/" + name, "w").write(text)
+        except OSError:
+            pass
+"""
+NEW_NAMESPACES = (
+    CHILD
+    + """
 def inside():
     os.makedirs("/tmp/p", exist_ok=True)
     libc.mount(b"proc", b"/tmp/p", b"proc", 0, None)
@@ -195,7 +219,10 @@ if "/" in found or "core" in found:
     won("in namespaces of one's own", found)
 print(found)
 """
-OWN_DISK = """
+)
+OWN_DISK = (
+    CHILD
+    + """
 def fill():
     new_namespaces(0x10000000 | 0x00020000)
     os.makedirs("/tmp/m", exist_ok=True)
@@ -213,6 +240,7 @@ print(total)
 if total > 3 << 30:
     won("a disk in memory without a bound", total)
 """
+)
 SETUID = """
 status = open("/proc/self/status").read()
 if "NoNewPrivs:\\t1" not in status:
