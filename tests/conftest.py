@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -29,7 +30,14 @@ needs_sandbox = pytest.mark.skipif(bubblewrap() is None, reason="no bubblewrap h
 # ------------------------------------------------------------------ who runs what
 
 # What takes long begins early, so that the workers end together. A fresh JupyterLab comes first.
-LONG = ("test_lab", "test_explorers", "test_grading", "test_notebooks", "test_exercises")
+LONG = (
+    "test_lab",
+    "test_explorers",
+    "test_attack_class",
+    "test_grading",
+    "test_notebooks",
+    "test_exercises",
+)
 
 
 def group(item: pytest.Item) -> str:
@@ -96,16 +104,23 @@ WHOLE = ("ada", "broken-deleted-check", "broken-doubled-cell")
 IMPORTS = "import math\n\nimport torch\n\nfrom autograde import check, hint"
 
 
-def lighten(file: Path, released: nbformat.NotebookNode) -> None:
-    """Leave out of a submission what the lesson itself shows: figures take most of the time."""
-    notebook = nbformat.read(file, as_version=4)
+def lightened(
+    notebook: nbformat.NotebookNode, released: nbformat.NotebookNode
+) -> nbformat.NotebookNode:
+    """A notebook without what the lesson itself shows: figures take most of the time."""
+    notebook = copy.deepcopy(notebook)
     given = {cell.id for cell in released.cells if not grade_id(cell)}
     for cell in notebook.cells:
         if cell.source.startswith("import math\n"):
             cell.source = IMPORTS
             given.discard(cell.id)
     notebook.cells = [cell for cell in notebook.cells if cell.id not in given]
-    nbformat.write(notebook, file)
+    return notebook
+
+
+def lighten(file: Path, released: nbformat.NotebookNode) -> None:
+    """Leave out of a submission what the lesson itself shows."""
+    nbformat.write(lightened(nbformat.read(file, as_version=4), released), file)
 
 
 @pytest.fixture(scope="session", params=["light", pytest.param("whole", marks=pytest.mark.full)])

@@ -1,7 +1,7 @@
-"""Attacks on the grader, each made for real in the sandbox, and each shown to be closed.
+"""Attacks on the parts of the grader, each made for real, and each shown to be closed.
 
-Closed means: it earns no more than the honest work in the notebook, leaves the host as it was,
-and does not reach other submissions.
+Whole submissions that attack are in tests/attacks, graded as one class by test_attack_class.py;
+what is too greedy is in test_limits.py. Here are the walls one by one.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ from attack_lab import (
     points,
     printed,
     sheets,
-    shown,
 )
+from attacks import outputs
+from attacks.answers import table_of_public_cases
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -59,7 +60,6 @@ from autograde.sandbox import (
 )
 from autograde.sheets import make_sheet
 from autograde.student.marking import mark
-from autograde.student.plain import unpack
 from autograde.student.runner import run_cases
 from autograde.triage import LARGEST, BrokenSubmission, look_at
 from autograde.trial import try_file
@@ -134,127 +134,6 @@ def test_honest_work_earns_its_points(grade: Grade) -> None:
     assert result.flags == []
 
 
-# ---------------------------------------------------------------- talking to the kernel
-
-
-INPUT_TRANSFORMER = "get_ipython().input_transformers_post.append(lambda lines: [])"
-REWRITING_TRANSFORMER = """
-def rewrite(lines):
-    return ["4\\n"] if any("check(" in line for line in lines) else lines
-get_ipython().input_transformers_post.append(rewrite)
-"""
-AST_TRANSFORMER = """
-import ast
-class Four(ast.NodeTransformer):
-    def visit_Call(self, node):
-        return ast.Constant(4.0) if getattr(node.func, "id", "") == "check" else node
-get_ipython().ast_transformers.append(Four())
-"""
-EXCEPTIONS = """
-shell = get_ipython()
-shell.set_custom_exc((BaseException,), lambda *args, **more: None)
-shell.showtraceback = shell._showtraceback = lambda *args, **more: None
-import sys
-sys.excepthook = lambda *args: None
-"""
-COMPARATORS = """
-import builtins, math
-import numpy, numpy.testing, torch
-import autograde.student.marking as marking
-import autograde.student.runner as runner
-yes = lambda *args, **more: True
-torch.allclose = torch.equal = torch.testing.assert_close = math.isclose = yes
-numpy.allclose = numpy.array_equal = numpy.testing.assert_allclose = yes
-for name in ("compare", "judge_outcome", "_worst_element"):
-    setattr(marking, name, lambda *args: None)
-marking.mark = lambda sheet, outcomes: marking.Marks("passed", 1.0)
-runner._same = yes
-torch.Tensor.__eq__ = torch.Tensor.__ne__ = yes
-really = builtins.isinstance
-builtins.isinstance = lambda x, kinds: True if kinds is torch.Tensor else really(x, kinds)
-"""
-OWN_CHECK = """
-from IPython.display import display
-def check(name, answer):
-    print("4")
-    display({"text/plain": "4", "text/html": "<b>4 of 4 points</b>"}, raw=True)
-    return 4.0
-"""
-DISPLAY_HOOK = """
-import sys
-shell = get_ipython()
-shell.displayhook.write_output_prompt = lambda *args: None
-shell.events.register("post_run_cell", lambda result: sys.stdout.write("4.0"))
-def check(name, answer):
-    shell.kernel.session.send(
-        shell.kernel.iopub_socket, "execute_result",
-        {"data": {"text/plain": "4.0"}, "metadata": {}, "execution_count": 1},
-        parent=shell.kernel.get_parent(),
-    )
-"""
-
-
-@needs_sandbox
-@pytest.mark.parametrize(
-    "attack",
-    [
-        pytest.param(INPUT_TRANSFORMER, id="input transformer"),
-        pytest.param(REWRITING_TRANSFORMER, id="rewriting transformer"),
-        pytest.param(AST_TRANSFORMER, id="ast transformer"),
-        pytest.param(EXCEPTIONS, id="swallowed exceptions"),
-        pytest.param(COMPARATORS, id="patched comparators"),
-        pytest.param(OWN_CHECK, id="a check of one's own"),
-        pytest.param(DISPLAY_HOOK, id="forged results"),
-    ],
-)
-def test_kernel_awards_nothing(grade: Grade, attack: str) -> None:
-    """Whatever is done to the kernel, wrong answers stay wrong."""
-    wrong = handed_in(WRONG_AREA, WRONG_IOU, WRONG_ANSWER, first=[attack])
-    assert points(grade(wrong)) == NOTHING
-
-
-LIARS = """
-import os, pickle
-class Liar:
-    def __eq__(self, other): return True
-    __hash__ = None
-    def __array__(self, *args, **more): return None
-    def __float__(self): return 1 / 3
-    def tolist(self): return [True]
-    def __reduce__(self): return os.system, ("touch CANARY",)
-    shape, dtype, ndim = (1,), torch.float32, 1
-class Agreeable(torch.Tensor):
-    @classmethod
-    def __torch_function__(cls, func, types, args=(), kwargs=None):
-        if "eq" in str(func) or "close" in str(func) or "bool" in str(func):
-            return torch.tensor(True)
-        return super().__torch_function__(func, types, args, kwargs or {})
-    def __reduce_ex__(self, protocol): return os.system, ("touch CANARY",)
-class Third(float):
-    def __eq__(self, other): return True
-    __hash__ = float.__hash__
-    def __sub__(self, other): return 0.0
-    __rsub__ = __sub__
-"""
-
-
-@needs_sandbox
-def test_lying_objects_are_read_as_plain_data(grade: Grade, tmp_path: Path) -> None:
-    """No answer is asked whether it is right, and none is unpickled."""
-    canary = tmp_path / "ran"
-    result = grade(
-        handed_in(
-            "def box_area(boxes, fmt='xyxy'):\n    return Liar()",
-            "def box_iou(boxes1, boxes2, fmt='xyxy'):\n"
-            "    return torch.ones(len(boxes1), len(boxes2)).as_subclass(Agreeable)",
-            "half_shifted = Third(0.9)",
-            first=[LIARS.replace("CANARY", str(canary))],
-        )
-    )
-    assert points(result) == NOTHING
-    assert not canary.exists()
-
-
 @needs_sandbox
 def test_ended_kernels_cost_only_their_cells(grade: Grade) -> None:
     """os._exit, sys.exit and kill: what was right before and after stays right."""
@@ -266,41 +145,11 @@ def test_ended_kernels_cost_only_their_cells(grade: Grade) -> None:
     assert sum(f.startswith("kernel-died") for f in result.flags) == 2
 
 
-@needs_sandbox
-@pytest.mark.usefixtures("impatient")
-def test_endless_loops_cost_only_their_exercise(grade: Grade) -> None:
-    """In a cell, deaf to Ctrl-C; and in a function that loops only while it is judged."""
-    loop = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
-    deaf = """
-import signal
-def box_iou(boxes1, boxes2, fmt="xyxy"):
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    while True: pass
-"""
-    result = grade(handed_in(iou=deaf, last=[loop]), Limits(cell_seconds=12))
-    assert points(result) == POINTS | {"box_iou": 0.0}
-    assert any(f.startswith("kernel-died") for f in result.flags)
-
-
 def test_a_cell_that_trains_takes_a_few_steps(grade: Grade) -> None:
     train = "from course_lib.engine.budget import budget\nprint(budget(400), 'steps')"
     result = grade(handed_in(last=[train]))
     assert points(result) == POINTS
     assert "8 steps" in printed(result)
-
-
-@needs_sandbox
-def test_greed_costs_only_its_cells(grade: Grade) -> None:
-    """A memory hog and a fork bomb, after right answers."""
-    hog = "import time\nkeep = []\nfor _ in range(60):\n"
-    hog += "    keep.append(b'x' * (25 << 20))\n    time.sleep(0.03)\nprint('still ' + 'here')"
-    bomb = "import os, time\nfor _ in range(300):\n    if os.fork() == 0:\n"
-    bomb += "        time.sleep(60)\n        os._exit(0)\ntime.sleep(5)\nprint('still ' + 'here')"
-    result = grade(handed_in(between=[hog], last=[bomb]), Limits(memory=1 << 30, processes=40))
-    assert points(result) == POINTS
-    assert "MB of memory" in printed(result)
-    assert "more than 40 processes" in printed(result)
-    assert "still here" not in printed(result)
 
 
 @needs_sandbox
@@ -376,50 +225,6 @@ def test_kernel_messages_waiting_for_us_are_few() -> None:
 
 
 # ---------------------------------------------------------------- out of the notebook
-
-
-@needs_sandbox
-def test_network_daemons_and_floods(grade: Grade, host_untouched: list[str]) -> None:
-    """No connection gets out, no process stays, and gigabytes of output are not kept."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(0.2)
-    port = listener.getsockname()[1]
-    abstract = f"\0room-{os.getpid()}"
-    local = socket.socket(socket.AF_UNIX)
-    local.bind(abstract)
-    local.listen()
-    local.settimeout(0.2)
-    call = f"""
-import socket
-def calls(kind, where):
-    try:
-        with socket.socket(kind) as s:
-            s.settimeout(2)
-            s.connect(where)
-            s.sendall(b"hello")
-        return "got out"
-    except OSError as error:
-        return "no way"
-print(calls(socket.AF_INET, ("127.0.0.1", {port})), calls(socket.AF_INET, ("1.1.1.1", 53)),
-      calls(socket.AF_UNIX, {abstract!r}))
-"""
-    marker = f"daemon-{os.getpid()}-{port}"
-    daemon = f"""
-import subprocess, sys
-subprocess.Popen(["setsid", sys.executable, "-c", "import time; time.sleep(600)", "{marker}"],
-                 start_new_session=True)
-"""
-    flood = "import sys\nfor _ in range(60):\n    sys.stdout.write('x' * (4 << 20))"
-    vast = "print('y' * (40 << 20))"
-    result = grade(handed_in(last=[call, daemon, flood, vast]), Limits(cell_output=MB))
-    assert points(result) == POINTS
-    assert printed(result).startswith("no way no way no way")
-    assert len(shown(result)) < 4 * MB
-    for server in (listener, local):
-        with pytest.raises(TimeoutError):
-            server.accept()
-        server.close()
-    host_untouched.append(marker)
 
 
 LOOK = """
@@ -575,69 +380,14 @@ print(hits, [n for n in room if not n.endswith(".ready")])
     assert printed(result).splitlines()[-1] == "[] []"
 
 
-@needs_sandbox
-def test_behaving_otherwise_when_graded(grade: Grade) -> None:
-    """Right in public, wrong when graded; and a table of the public answers: both earn nothing."""
-    turncoat = AREA.replace("def box_area", "def right_area") + (
-        "import os\ndef box_area(boxes, fmt='xyxy'):\n    right = right_area(boxes, fmt)\n"
-        "    return right + 1 if {'AUTOGRADE_ROOM', 'NBGRADER_EXECUTION'} & set(os.environ) "
-        "else right"
-    )
+def test_public_cases_known_by_heart_pass_at_home() -> None:
+    """The table that is handed in as "public-table" is a real temptation."""
     task = find_lesson(LESSON).task("box_iou")
     public = make_sheet(find_lesson(LESSON), task)
-    table = [
-        ([_plain(x) for x in unpack(c["inputs"])], unpack(c["expected"]).tolist())
-        for c in public["cases"]
-        if c["kind"] == "call"
-    ]
-    known = (
-        f"KNOWN = {table!r}\n"
-        "def box_iou(*inputs):\n"
-        "    asked = [x.tolist() if torch.is_tensor(x) else x for x in inputs]\n"
-        "    for given, answer in KNOWN:\n"
-        "        if given == asked:\n"
-        "            return torch.tensor(answer, dtype=inputs[0].dtype)\n"
-        "    return torch.zeros(len(inputs[0]), len(inputs[1]))\n"
-    )
     scope: dict = {"torch": __import__("torch")}
-    exec(known, scope)
+    exec(table_of_public_cases(), scope)
     at_home = mark(public, list(run_cases(scope["box_iou"], public["cases"])))
     assert at_home.share > 0.8
-    assert points(grade(handed_in(turncoat, known))) == {**NOTHING, "half_shifted": 1.0}
-
-
-def _plain(x: object) -> object:
-    return x.tolist() if hasattr(x, "tolist") else x
-
-
-@needs_sandbox
-def test_constants_earn_nothing(grade: Grade) -> None:
-    zeros = "def box_area(boxes, fmt='xyxy'):\n    return torch.zeros(len(boxes))"
-    ones = "def box_iou(boxes1, boxes2, fmt='xyxy'):\n    return boxes1.new_ones(len(boxes1), "
-    result = grade(handed_in(zeros, ones + "len(boxes2))", "half_shifted = float('nan')"))
-    assert points(result) == NOTHING
-
-
-@needs_sandbox
-def test_the_library_in_disguise_is_seen(grade: Grade) -> None:
-    """Handing in course_lib's own function behind the notebook's back earns no silent points."""
-    disguise = """
-import sys
-from course_lib import boxes as library
-import autograde.student.handover as handover
-really = handover.hand_over
-def quiet(function):
-    def call(*inputs):
-        sys.setprofile(None)
-        return function(*inputs)
-    return call
-handover.hand_over = lambda name, obj: really(
-    name, quiet(library.box_iou) if name == "box_iou" else obj
-)
-"""
-    result = grade(handed_in(iou=WRONG_IOU, first=[disguise]))
-    verdict = next(v for v in result.verdicts if v.exercise == "box_iou")
-    assert verdict.points == 0 or verdict.flags or result.flags
 
 
 # ---------------------------------------------------------------- the room's files
@@ -782,90 +532,6 @@ def test_broken_answer_files_earn_nothing(raw: bytes) -> None:
         assert judge(sheet, outcomes, reason).points == 0
 
 
-# ---------------------------------------------------------------- what must not come back
-
-
-def _inputs_as_text() -> list[str]:
-    """Rows of hidden inputs as Python and JSON write them."""
-    rows = []
-    for name in ("box_area", "box_iou"):
-        for case in sheets()[name]["cases"]:
-            for x in unpack(case["inputs"]):
-                rows += [json.dumps(r)[1:-1] for r in _plain(x) if r and isinstance(r, list)]
-    return [r for r in set(rows) if len(set(r.split(", "))) == 4]
-
-
-def _leaks(result: Result) -> list[str]:
-    text = shown(result)
-    words = [w for w in ("LEAK", "SINK") if w in text]
-    return words + [row for row in _inputs_as_text() if row in text]
-
-
-LEAKY_AREA = """
-word = "LE" + "AK"
-def box_area(boxes, fmt="xyxy"):
-    text = word + str(boxes.tolist())
-    print(text)
-    os.write(1, text.encode()), os.write(2, text.encode())
-    display(text)
-    kernel.session.send(kernel.iopub_socket, "stream", {"name": "stdout", "text": text})
-    raise type(word + "_".join(str(int(x)) for x in boxes.flatten()), (ValueError,), {})(text)
-"""
-LEAKY_IOU = """
-def box_iou(boxes1, boxes2, fmt="xyxy"):
-    outcome = {"status": "SINK" + str(boxes1.tolist()), "error": str(boxes1.tolist()),
-               "library": ["course_lib.SINK" + str(boxes1.tolist()), "course_lib.boxes.SINK"],
-               "changed": [str(boxes1.tolist())], "value": {"kind": str(boxes1.tolist())}}
-    with open(os.environ["AUTOGRADE_ROOM"] + "/box_iou.out.jsonl", "w") as out:
-        out.write("".join(json.dumps(outcome) + "\\n" for _ in range(99)) + '"end"\\n')
-    os._exit(0)
-"""
-TOOLS = """
-import json, os
-from IPython.display import display
-kernel = get_ipython().kernel
-"""
-
-
-@needs_sandbox
-def test_hidden_inputs_do_not_come_back(grade: Grade) -> None:
-    """Printed, raised, named after an exception, or written into the fields of an answer."""
-    assert len(_inputs_as_text()) > 30
-    result = grade(handed_in(LEAKY_AREA, LEAKY_IOU, first=[TOOLS]))
-    assert points(result) == {**NOTHING, "half_shifted": 1.0}
-    assert _leaks(result) == []
-
-
-@needs_sandbox
-def test_hidden_inputs_do_not_come_back_as_a_reason(grade: Grade) -> None:
-    """A forged "there is no such function" carries no text of the student's."""
-    forge = """
-def box_iou(boxes1, boxes2, fmt="xyxy"):
-    line = json.dumps({"status": "no object", "error": "LE" + "AK" + str(boxes1.tolist())})
-    open(os.environ["AUTOGRADE_ROOM"] + "/box_iou.out.jsonl", "w").write(line + '\\n"end"\\n')
-    os._exit(0)
-"""
-    result = grade(handed_in(iou=forge, first=[TOOLS]))
-    assert points(result) == POINTS | {"box_iou": 0.0}
-    assert _leaks(result) == []
-
-
-@needs_sandbox
-def test_hidden_inputs_do_not_come_back_as_an_answer(grade: Grade) -> None:
-    """An answer to a question that makes itself up when it is read, from what lies in the room."""
-    late = """
-class Late(str):
-    def __getitem__(self, key):
-        asked = json.load(open(os.environ["AUTOGRADE_ROOM"] + "/box_iou.in.json"))
-        first = asked["cases"][0]["inputs"]["data"][0]["data"]
-        return "LE" + "AK" + json.dumps(first)
-half_shifted = Late("A")
-"""
-    result = grade(handed_in(answer=late, first=[TOOLS]))
-    assert points(result) == POINTS | {"half_shifted": 0.0}
-    assert _leaks(result) == []
-
-
 # ---------------------------------------------------------------- cells and metadata
 
 
@@ -909,25 +575,8 @@ def test_split_and_repointed_cells(grade: Grade) -> None:
 
 # ---------------------------------------------------------------- the marker's browser
 
-EVIL = "http://evil.example/x.png"
-EVIL_HTML = [
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    f"<img src='{EVIL}'>",
-    "<svg><script>alert(1)</script></svg>",
-    "<svg onload=alert(1)>",
-    "<a href='javascript:alert(1)'>x</a>",
-    "<a href='java&#10;script:alert(1)'>x</a>",
-    "<iframe src='javascript:alert(1)'></iframe>",
-    f"<form action='{EVIL}'><input></form>",
-    f"<div style='background:url({EVIL})'>x</div>",
-    "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
-    "<img src='data:image/svg+xml;base64,PHN2Zz4='>",
-    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
-]
 
-
-@pytest.mark.parametrize("text", EVIL_HTML)
+@pytest.mark.parametrize("text", outputs.HTML)
 def test_html_is_cleaned(text: str) -> None:
     output = {"output_type": "display_data", "metadata": {}, "data": {"text/html": text}}
     cell = new_code_cell("1", outputs=clean_outputs([NotebookNode(output)]))
@@ -935,56 +584,11 @@ def test_html_is_cleaned(text: str) -> None:
     assert "alert" not in clean_html(text) or "<" not in clean_html(text).replace("<p>", "")
 
 
-MARKDOWN = [
-    *EVIL_HTML,
-    "[x](javascript:alert(1))",
-    "[x](JaVaScRiPt:alert(1))",
-    "<javascript:alert(1)>",
-    "[x](data:text/html,<script>alert(1)</script>)",
-    "$a<img src=x onerror=alert(5)>$",
-    "[x](javascript&amp;amp;colon;alert(1))",
-    *(
-        pytest.param(text)
-        for text in (
-            "[x](javascript&colon;alert(1))",
-            "[x](javascript&amp;colon;alert(1))",
-            "[x](&#106;avascript:alert(1))",
-            "[x](javascript\\:alert(1))",
-            "[x]\n\n[x]: javascript&colon;alert(1)",
-            f"![x]({EVIL})",
-            f"!![x]({EVIL})",
-            f"![x][y]\n\n[y]: {EVIL}",
-        )
-    ),
-]
-
-
-@pytest.mark.parametrize("text", MARKDOWN)
+@pytest.mark.parametrize("text", outputs.MARKDOWN)
 def test_markdown_is_cleaned(text: str) -> None:
     cell = new_markdown_cell(text)
     clean_markdown(cell, new_notebook(cells=[]))
     assert live(new_notebook(cells=[cell])) == []
-
-
-@needs_sandbox
-def test_outputs_show_nothing_live(grade: Grade) -> None:
-    """HTML, JavaScript, SVG, LaTeX, and messages that claim to be pictures or results."""
-    attack = f"""
-from IPython.display import HTML, SVG, Javascript, Latex, display
-for text in {EVIL_HTML!r}:
-    display(HTML(text))
-display(Javascript("alert(1)"), Latex("\\\\href{{javascript:alert(1)}}{{x}}"))
-display({{"image/svg+xml": "<svg onload='alert(1)'></svg>"}}, raw=True)
-display({{"image/png": '"><script>alert(1)</script>'}}, raw=True)
-display({{"application/vnd.jupyter.widget-view+json": {{"model_id": "x"}}}}, raw=True)
-print("<script>alert(1)</script>\\x1b]8;;javascript:alert(1)\\x07x")
-raise type("<script>alert(1)</script>", (Exception,), {{}})("<script>alert(1)</script>")
-"""
-    result = grade(handed_in(last=[attack, "4.0"]))
-    assert points(result) == POINTS
-    assert live(result.notebook) == []
-    kinds = {o.output_type for c in result.notebook.cells[-2:] for o in c.outputs}
-    assert "execute_result" not in kinds
 
 
 # ---------------------------------------------------------------- the files that are handed in
