@@ -43,7 +43,7 @@ MOST_DEATHS = 3
 GRACE = 2  # seconds for a kernel to react to an interrupt, and then to being ended
 SNAPSHOT_SECONDS = 15  # for a kernel to fork
 ANSWER_SECONDS = 4 * CASE_SECONDS  # for the answers of one exercise
-ANSWERS_SECONDS = 3 * ANSWER_SECONDS  # for those of all together
+ANSWERS_SECONDS = 2 * ANSWER_SECONDS  # for those of all together
 
 
 class KernelDied(Exception):
@@ -197,6 +197,7 @@ async def _run(
     notebook, sandbox = client.nb, client.sandbox
     result = Executed(notebook)
     end = time.monotonic() + sandbox.limits.notebook_seconds
+    ran = 0
     assert client.km is not None
     null = subprocess.DEVNULL  # what a kernel says outside of cells is nobody's business
     await client.async_start_new_kernel(stdout=null, stderr=null)
@@ -214,6 +215,7 @@ async def _run(
                 if time.monotonic() > end:
                     result.flags.append("out-of-time")
                     break
+                ran = index
                 await _run_cell(client, cell, index, watchdog)
                 exercise = checked_exercise(cell)
                 if exercise in sheets and not _errors(cell):
@@ -222,6 +224,8 @@ async def _run(
             last = time.monotonic() + ANSWERS_SECONDS
             for exercise in sorted(sheets, key=lambda name: sheets[name]["type"] != "question"):
                 result.answers[exercise] = await _ask(exercise, sheets[exercise], sandbox, last)
+            if not (watchdog.reason or await ensure_async(client.km.is_alive())):
+                raise KernelDied(ran, "the process ended after it")
     finally:
         with contextlib.suppress(Exception):
             await ensure_async(client.km.shutdown_kernel(now=True))

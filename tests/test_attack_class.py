@@ -36,7 +36,7 @@ from autograde.build import build
 from autograde.cells import checked_exercise
 from autograde.classroom import Classroom
 from autograde.demo import Sample
-from autograde.grading import _cell
+from autograde.exports import cell as _cell
 from autograde.results import hidden_sheets
 
 pytestmark = needs_sandbox
@@ -82,15 +82,8 @@ with key_in_session("x") as _key:
 
 
 # What gets through, until it is closed: a test -> the attacks.
-UNWATCHED = "the library's own function is called after the watch over it was switched off"
-PAID = {
-    "library-of-modules": UNWATCHED,
-    "disguised-library": f"{UNWATCHED}; only a person who looks at the flag takes the points back",
-    "both-noise": UNWATCHED,
-    "second-judge": "another process answers with the library in place of the snapshot",
-}
-SHARED_KEYRING = "the sandbox shares the session keyring of the grader"
-HEARD = {"keyrings": SHARED_KEYRING, "keyrings-2": SHARED_KEYRING}
+PAID = {"second-judge": "another process answers with the library in place of the snapshot"}
+HEARD: dict[str, str] = {}
 
 
 def but_for(through: dict[str, str]) -> list:
@@ -186,7 +179,7 @@ def _orphans() -> list[str]:
             text = command + " ".join(f"{k}={v}" for k, v in process.environ().items())
         except psutil.Error:
             text = command
-        rooms = re.findall(r"/tmp/room-\w+", text)
+        rooms = re.findall(r"/tmp/(?:rooms-\w+/)?room-\w+", text)
         if (rooms and not any(os.path.isdir(r) for r in rooms)) or "outliving-" in command:
             found.append(f"{process.pid} {command[:200]}")
     return found
@@ -201,7 +194,7 @@ def _gone(look, seconds: float) -> list:
 
 
 def _rooms() -> set[Path]:
-    return set(Path("/tmp").glob("room-*"))
+    return {*Path("/tmp").glob("room-*"), *Path("/tmp").glob("rooms-*/room-*")}
 
 
 def make_attack_class(
@@ -356,7 +349,10 @@ def test_everyone_is_in_the_reports(graded: Graded) -> None:
 
 @each_run
 def test_reports_hold_no_secret(graded: Graded) -> None:
-    texts = [f.read_text("utf-8", "replace") for f in graded.room.reports.rglob("*") if f.is_file()]
+    files = [f for f in graded.room.reports.rglob("*") if f.is_file() and f.name != "grades.json"]
+    texts = [f.read_text("utf-8", "replace") for f in files]
+    for grade in json.loads((graded.room.reports / "grades.json").read_text(encoding="utf-8")):
+        texts.append(json.dumps({**grade, "codes": {}}, ensure_ascii=False))
     texts += [graded.done.stdout, graded.done.stderr]
     for text in texts:
         assert [kind for kind, value in graded.secrets.items() if value in text] == []
@@ -368,7 +364,8 @@ def test_reports_run_no_formula(graded: Graded) -> None:
     for file in graded.room.reports.glob("*.csv"):
         with file.open(newline="", encoding="utf-8") as text:
             cells = [cell for row in csv.reader(text) for cell in row]
-        assert [c for c in cells if c[:1] in ("=", "+", "-", "@", "\t", "\r")] == []
+        # A lone "-" is Moodle's word for no grade.
+        assert [c for c in cells if c != "-" and c[:1] in ("=", "+", "-", "@", "\t", "\r")] == []
 
 
 @each_run

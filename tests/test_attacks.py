@@ -123,8 +123,7 @@ def grade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Grade:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for answers and for deaf kernels only as long as a test can."""
-    monkeypatch.setattr(execution, "CASE_SECONDS", 1)
-    monkeypatch.setattr(execution, "GRACE", 4)
+    monkeypatch.setattr(execution, "ANSWER_SECONDS", 4)
 
 
 @needs_sandbox
