@@ -7,6 +7,7 @@ and goes back with the answer, so a worker may stand on another machine.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -63,6 +64,13 @@ def judge_submission(job: Job) -> Judged:
         return Judged(broken=f"grading failed: {type(error).__name__}: {error}"[:500])
 
 
+# A page of feedback is text and pictures: whatever got into it, a browser runs and fetches nothing.
+CLOSED = (
+    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+    "style-src 'unsafe-inline'; img-src data:; font-src data:\">"
+)
+
+
 @cache
 def _exporter() -> HTMLExporter:
     """nbgrader's feedback template, made ready once."""
@@ -76,7 +84,8 @@ def feedback_page(notebook: str, nbgrader: dict[str, Any], title: str) -> str:
     """The feedback for a judged notebook whose cells carry their scores, as nbgrader draws it."""
     resources = {"nbgrader": nbgrader, "metadata": {"name": title}}
     page, _ = _exporter().from_notebook_node(nbformat.from_dict(json.loads(notebook)), resources)
-    return page
+    page = re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL)  # MathJax, from elsewhere
+    return page.replace("<head>", f"<head>\n{CLOSED}", 1)
 
 
 def job_for(file: Path, raw: bytes, source: str, lesson: str, secret: str, limits: Limits) -> Job:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import subprocess
@@ -16,9 +15,8 @@ from playwright.sync_api import Browser
 
 from autograde.build import LESSONS as RELEASES
 from autograde.build import SOLUTIONS, to_notebook
-from autograde.cells import grade_id
 from autograde.classroom import Classroom
-from autograde.demo import CLASS, make_class
+from autograde.demo import make_class
 from autograde.exercises import LESSONS
 from autograde.sandbox import PROJECT, bubblewrap
 from autograde.spec import Lesson
@@ -53,6 +51,7 @@ def group(item: pytest.Item) -> str:
     return " ".join([item.path.stem, *lessons])
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks which group an item belongs to
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> int:
         stem = item.path.stem
@@ -99,42 +98,11 @@ def released() -> nbformat.NotebookNode:
     return nbformat.read(RELEASES / LESSON / f"{LESSON}.ipynb", as_version=4)
 
 
-# These three hand in the same work and are judged once: with it, a whole lesson is graded.
-WHOLE = ("ada", "broken-deleted-check", "broken-doubled-cell")
-IMPORTS = "import math\n\nimport torch\n\nfrom autograde import check, hint"
-
-
-def lightened(
-    notebook: nbformat.NotebookNode, released: nbformat.NotebookNode
-) -> nbformat.NotebookNode:
-    """A notebook without what the lesson itself shows: figures take most of the time."""
-    notebook = copy.deepcopy(notebook)
-    given = {cell.id for cell in released.cells if not grade_id(cell)}
-    for cell in notebook.cells:
-        if cell.source.startswith("import math\n"):
-            cell.source = IMPORTS
-            given.discard(cell.id)
-    notebook.cells = [cell for cell in notebook.cells if cell.id not in given]
-    return notebook
-
-
-def lighten(file: Path, released: nbformat.NotebookNode) -> None:
-    """Leave out of a submission what the lesson itself shows."""
-    nbformat.write(lightened(nbformat.read(file, as_version=4), released), file)
-
-
-@pytest.fixture(scope="session", params=["light", pytest.param("whole", marks=pytest.mark.full)])
-def graded(
-    request: pytest.FixtureRequest,
-    released: nbformat.NotebookNode,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Classroom, str]:
+@pytest.fixture(scope="session")
+def graded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Classroom, str]:
     """The sample class, graded by `python -m autograde grade`; (classroom, what was printed)."""
     room = Classroom(tmp_path_factory.mktemp("graded"))
     make_class(room)
-    for student in CLASS:
-        if request.param == "light" and student.name not in WHOLE:
-            lighten(room.submission(student.name, LESSON), released)
     done = run_cli("grade", "--classroom", str(room.root), "--workers", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     return room, done.stdout

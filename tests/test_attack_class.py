@@ -28,12 +28,12 @@ import psutil
 import pytest
 from attack_lab import live
 from attacks import ALL, ATTACKS, LESSON, TASKS, WON, Attack, Ground, combined
-from conftest import lightened, needs_sandbox, run_cli
+from conftest import needs_sandbox, run_cli
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 from autograde.build import build
-from autograde.cells import checked_exercise
+from autograde.cells import checked_exercise, grade_id
 from autograde.classroom import Classroom
 from autograde.demo import Sample
 from autograde.exports import cell as _cell
@@ -195,6 +195,21 @@ def _gone(look, seconds: float) -> list:
 
 def _rooms() -> set[Path]:
     return {*Path("/tmp").glob("room-*"), *Path("/tmp").glob("rooms-*/room-*")}
+
+
+IMPORTS = "import math\n\nimport torch\n\nfrom autograde import check, hint"
+
+
+def lightened(notebook: NotebookNode, released: NotebookNode) -> NotebookNode:
+    """A notebook without what the lesson itself shows: figures take most of the time."""
+    notebook = copy.deepcopy(notebook)
+    given = {cell.id for cell in released.cells if not grade_id(cell)}
+    for cell in notebook.cells:
+        if cell.source.startswith("import math\n"):
+            cell.source = IMPORTS
+            given.discard(cell.id)
+    notebook.cells = [cell for cell in notebook.cells if cell.id not in given]
+    return notebook
 
 
 def make_attack_class(
