@@ -224,7 +224,8 @@ async def _run(
             last = time.monotonic() + ANSWERS_SECONDS
             for exercise in sorted(sheets, key=lambda name: sheets[name]["type"] != "question"):
                 result.answers[exercise] = await _ask(exercise, sheets[exercise], sandbox, last)
-            if not (watchdog.reason or await ensure_async(client.km.is_alive())):
+            alive = await ensure_async(client.km.is_alive())
+            if not alive and not watchdog.reason:
                 raise KernelDied(ran, "the process ended after it")
     finally:
         with contextlib.suppress(Exception):

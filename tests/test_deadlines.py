@@ -60,9 +60,7 @@ def test_each_day_begun_costs(tmp_path: Path, late: float, student: str, lost: f
     assert deadline.penalty(student, 20, late) == pytest.approx(lost)
 
 
-@given(
-    st.floats(0, 1), st.floats(0, 1), st.floats(0, 100), st.floats(0, 1e7), st.floats(0, 1e7)
-)
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 100), st.floats(0, 1e7), st.floats(0, 1e7))
 def test_penalties_grow_and_never_exceed(
     per_day: float, most: float, score: float, one: float, two: float
 ) -> None:
