@@ -198,11 +198,12 @@ async def _run(
     result = Executed(notebook)
     end = time.monotonic() + sandbox.limits.notebook_seconds
     ran = 0
-    assert client.km is not None
+    manager = client.km  # nbclient forgets it where a kernel does not start
+    assert manager is not None
     null = subprocess.DEVNULL  # what a kernel says outside of cells is nobody's business
     await client.async_start_new_kernel(stdout=null, stderr=null)
     try:
-        pid = client.km.provisioner.pid  # type: ignore[union-attr]
+        pid = manager.provisioner.pid  # type: ignore[union-attr]
         with Watchdog(pid, sandbox) as watchdog:
             await client.async_start_new_kernel_client()
             for index, cell in enumerate(notebook.cells[:stop]):
@@ -224,16 +225,16 @@ async def _run(
             last = time.monotonic() + ANSWERS_SECONDS
             for exercise in sorted(sheets, key=lambda name: sheets[name]["type"] != "question"):
                 result.answers[exercise] = await _ask(exercise, sheets[exercise], sandbox, last)
-            alive = await ensure_async(client.km.is_alive())
+            alive = await ensure_async(manager.is_alive())
             if not alive and not watchdog.reason:
                 raise KernelDied(ran, "the process ended after it")
     finally:
         with contextlib.suppress(Exception):
-            await ensure_async(client.km.shutdown_kernel(now=True))
+            await ensure_async(manager.shutdown_kernel(now=True))
         with contextlib.suppress(Exception):
             if client.kc is not None:
                 client.kc.stop_channels()
-        client.km.context.destroy(linger=0)
+        manager.context.destroy(linger=0)
     return result
 
 

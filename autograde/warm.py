@@ -66,8 +66,9 @@ class WarmServer:
     def fork(self, sandbox: Sandbox, connection: str) -> int:
         """Fork a kernel into the room of `sandbox`; a file descriptor of its process (pidfd)."""
         limits = sandbox.limits
-        room = {"path": str(sandbox.room), "room": limits.room, "memory": limits.memory,
-                "file": limits.file}  # fmt: skip
+        keep = [p for p in {sys.prefix, sys.base_prefix} if p.startswith("/tmp/")]
+        room = {"path": str(sandbox.room), "keep": keep, "room": limits.room,
+                "memory": limits.memory, "file": limits.file}  # fmt: skip
         asked = {"room": room, "environment": sandbox.environment(), "connection": connection}
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, theirs:

@@ -35,9 +35,13 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True)
 class Room:
-    """Where a kernel lives and what it may take, in bytes."""
+    """Where a kernel lives and what it may take, in bytes.
+
+    keep: folders under /tmp that Python itself lives in.
+    """
 
     path: str
+    keep: list[str]
     room: int
     memory: int
     file: int
@@ -66,11 +70,13 @@ def _mount(what: str | None, where: str, kind: str | None, flags: int, options: 
 def _own_files(room: Room) -> None:
     """A fresh /tmp with nothing in it but this room, fresh shared memory, fresh terminals."""
     _mount(None, "/", None, RECURSIVE | PRIVATE)
-    inside = os.open(room.path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+    places = (room.path, *room.keep)
+    kept = {p: os.open(p, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW) for p in places}
     _mount("tmpfs", "/tmp", "tmpfs", NO_SUID | NO_DEV, f"mode=1777,size={room.room * 4}")
-    os.makedirs(room.path)
-    _mount(f"/proc/self/fd/{inside}", room.path, None, BIND)
-    os.close(inside)
+    for path, fd in kept.items():
+        os.makedirs(path)
+        _mount(f"/proc/self/fd/{fd}", path, None, BIND)
+        os.close(fd)
     _mount("tmpfs", "/dev/shm", "tmpfs", NO_SUID | NO_DEV, f"mode=1777,size={room.room}")
     _mount("devpts", "/dev/pts", "devpts", NO_SUID | NO_EXEC, "newinstance,ptmxmode=0666,mode=620")
 
