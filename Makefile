@@ -61,7 +61,7 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --jaxtyping-packages=course_lib,beartype.beartype
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --jaxtyping-packages=course_lib,beartype.beartype
 
 test: lint
 	@sh tools/system_packages.sh bubblewrap chromium

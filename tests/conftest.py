@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 from browser import Notebook, Workplace
 from playwright.sync_api import Browser
+from xdist.scheduler import LoadScopeScheduling
 
 from autograde.build import LESSONS as RELEASES
 from autograde.build import SOLUTIONS, to_notebook
@@ -19,7 +21,6 @@ from autograde.classroom import Classroom
 from autograde.demo import make_class
 from autograde.exercises import LESSONS
 from autograde.sandbox import PROJECT, bubblewrap
-from autograde.spec import Lesson
 
 LESSON = "01_iou"
 needs_sandbox = pytest.mark.skipif(bubblewrap() is None, reason="no bubblewrap here")
@@ -37,29 +38,38 @@ LONG = (
     "test_exercises",
 )
 
+IN_A_BROWSER = ("test_lab", "test_explorers", "test_marker_browser", "test_report_page")
+IN_A_BROWSER += ("test_engine_lab", "test_contributing", "test_data_pages")
 
-def group(item: pytest.Item) -> str:
+
+def group(nodeid: str) -> str:
     """The tests of a group run in one process: those of a file, or of a lesson in a file.
 
-    The files that mark themselves "lab" share one JupyterLab and one browser.
+    The files that drive a browser share one JupyterLab and one browser: "lab".
     """
-    if mark := item.get_closest_marker("xdist_group"):
-        return str(mark.args[0])
-    params = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    names = (p.name if isinstance(p, Lesson) else p for p in params)
-    lessons = [name for name in names if isinstance(name, str) and name in LESSONS]
-    return " ".join([item.path.stem, *lessons])
+    path, _, rest = nodeid.partition("::")
+    stem = Path(path).stem
+    lessons = [name for name in LESSONS if name in rest.partition("[")[2]]
+    return "lab" if stem.startswith(IN_A_BROWSER) else " ".join([stem, *lessons])
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks which group an item belongs to
+class ByGroup(LoadScopeScheduling):
+    """Hands whole groups to the workers. (xdist's own "loadgroup" does nothing in pytest 9.2.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup:
+    return ByGroup(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> int:
         stem = item.path.stem
         return next((k for k, start in enumerate(LONG) if stem.startswith(start)), len(LONG))
 
     items.sort(key=place)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
 
 
 def run_cli(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -126,7 +136,7 @@ def close_workplace(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """The last test in a browser closes it: beside playwright's event loop no other can run."""
-    if nextitem is None or group(nextitem) != "lab":
+    if nextitem is None or group(nextitem.nodeid) != "lab":
         close_workplace(item.config)
 
 

@@ -234,10 +234,6 @@ def test_what_a_dataset_says_is_text(tmp_path: Path) -> None:
     assert "http" not in text.replace("data:image", "")
 
 
-in_a_browser = pytest.mark.xdist_group("lab")  # one for all files that look
-
-
-@in_a_browser
 def test_the_page_in_a_browser(browser: Browser, tmp_path: Path) -> None:
     meadows = Meadows(6)
     file = tmp_path / "page.html"
@@ -266,7 +262,6 @@ def test_the_page_in_a_browser(browser: Browser, tmp_path: Path) -> None:
     page.close()
 
 
-@in_a_browser
 def test_the_page_keeps_nobody_out(browser: Browser, tmp_path: Path) -> None:
     file = write_coco(Shapes(3), tmp_path)
     content = json.loads(file.read_text())

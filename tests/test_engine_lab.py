@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
 from browser import EXPLORERS, OUTPUT, PROJECT, needs_browser, open_notebook
 from playwright.sync_api import Browser
-
-pytestmark = pytest.mark.xdist_group("lab")
 
 CELL = f"""
 import sys; sys.path.insert(0, {str(PROJECT / "tests")!r})

@@ -39,7 +39,7 @@ from course_lib import boxes as ops
 from course_lib.explore import FocalLossExplorer, IoUExplorer
 from course_lib.losses import sigmoid_focal_loss
 
-pytestmark = [pytest.mark.xdist_group("lab"), needs_browser]
+pytestmark = needs_browser
 
 PAGE = (PROJECT / "docs" / "explorers.html").as_uri()
 SIZES = {"photo": (512, 340), "grid": (16, 10), "masks": (64, 42)}  # width, height

@@ -50,7 +50,7 @@ from course_lib.explore import GridExplorer, PyramidExplorer
 from course_lib.explore.pyramid import DETECTORS, OBJECTS, RATIOS, SCALES, SIZES
 from course_lib.models.yolo import yolo_loss
 
-pytestmark = [pytest.mark.xdist_group("lab"), needs_browser]
+pytestmark = needs_browser
 
 OBJECT = ("A bird", "B bird", "C cat", "D sheep", "E dog")
 TURNS = (

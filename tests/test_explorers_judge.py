@@ -22,7 +22,7 @@ from course_lib.explore import MAPExplorer, NMSExplorer
 from course_lib.explore.mean_ap import RULES, SHOWN
 from course_lib.explore.nms import METHODS
 
-pytestmark = [pytest.mark.xdist_group("lab"), needs_browser]
+pytestmark = needs_browser
 
 TITLES = {"greedy": "Greedy NMS", "linear": "Soft, linear", "gaussian": "Soft, Gaussian"}
 BY = {"11": "11 points", "all": "all points", "101": "101 points"}

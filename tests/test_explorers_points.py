@@ -55,7 +55,7 @@ from course_lib.explore.heatmap import CASES, SCENES
 from course_lib.models.centernet import gaussian_heatmap
 from course_lib.models.fcos import centerness, smallest_box
 
-pytestmark = [pytest.mark.xdist_group("lab"), needs_browser]
+pytestmark = needs_browser
 
 RADIUS, IOU = "radius of centre sampling, in strides", "IoU that is nearly right"
 RULES = {"Centre sampling": "sampling", "Level ranges": "ranges"}

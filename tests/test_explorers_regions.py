@@ -50,7 +50,7 @@ from course_lib.explore.anchors import PRESETS, STRIDES
 from course_lib.explore.roi import METHODS, STEP
 from course_lib.pooling import roi_pool_bins
 
-pytestmark = [pytest.mark.xdist_group("lab"), needs_browser]
+pytestmark = needs_browser
 
 TRUTHS = {"scene": "the painted scene", "own": "a box of your own"}
 SIZES = {"one": "one", "octave": "3 in an octave", "doubling": "3 doubled"}

@@ -32,7 +32,7 @@ from playwright.sync_api import Browser, expect
 from course_lib import boxes as ops
 
 SIDES = ("x1", "y1", "x2", "y2")
-pytestmark = [pytest.mark.xdist_group("lab"), needs_browser]
+pytestmark = needs_browser
 
 NO_CLAMP = '''def box_iou(boxes1, boxes2, fmt="xyxy"):
     """IoU [N, M] of every box in boxes1 [N, 4] with every box in boxes2 [M, 4]."""

@@ -19,7 +19,7 @@ from test_attack_class import make_attack_class
 
 from autograde.classroom import Classroom
 
-pytestmark = [pytest.mark.xdist_group("lab"), needs_browser, needs_sandbox]
+pytestmark = [needs_browser, needs_sandbox]
 
 EVERY_KIND = """
 import warnings

@@ -17,7 +17,7 @@ from autograde.copies import flag_copies
 from autograde.report import write_report
 from autograde.report.statistics import STATUSES
 
-pytestmark = [pytest.mark.xdist_group("lab"), needs_browser]
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
