@@ -317,7 +317,7 @@ def test_attack_is_told_of(graded: Graded, attack: Attack) -> None:
 @pytest.mark.parametrize(("run", "attack"), but_for(HEARD if HAS_KEYRINGS else {}))
 def test_attack_gets_nothing_out(graded: Graded, attack: Attack) -> None:
     """No canary, no success that it tells of, and no hidden number in what goes back."""
-    assert len(graded.needles) > 100
+    assert len(graded.needles) > 40  # how many differs with the secret
     for file, text in graded.written(attack.folder).items():
         found = [kind for kind, value in graded.secrets.items() if value in text]
         found += re.findall(rf"{WON}.{{0,300}}", text)
