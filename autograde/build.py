@@ -107,7 +107,7 @@ def to_notebook(text: str, lesson: Lesson) -> NotebookNode:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
             given = not (marks["solve"] or marks["check"])
-            if given and set_up:
+            if given and set_up and lesson.tasks:
                 cell.metadata.tags = [TAG]
             set_up = set_up or given
     expected = [t.name for t in lesson.tasks]

@@ -46,7 +46,10 @@ course_lib = ["explore/js/*.js", "explore/js/*.css"]
 """
 
 # What a learner's machine does not need: it belongs to writing and grading lessons.
-GRADING_ONLY = ("nbgrader", "jupytext", "psutil", "rich", r"bleach\[css\]")
+GRADING_ONLY = (
+    *("nbgrader", "jupytext", "psutil", "rich", r"bleach\[css\]"),
+    *("distributed", "cryptography", "jinja2"),
+)
 
 
 def bundle(lessons: list[str], file: Path) -> list[str]:

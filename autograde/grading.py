@@ -68,6 +68,8 @@ def grade(
     if bubblewrap() is None and settings.scheduler is None:
         console.print(NO_SANDBOX, style="bold red", markup=False)
     todo = submissions(classroom, lessons)
+    if not todo:
+        return []
     handed = [lesson for lesson in lessons if any(lesson == name for _, name in todo)]
     for lesson in handed:
         build(lesson, classroom, classroom.root / "release", settings.db_url)

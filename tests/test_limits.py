@@ -122,7 +122,9 @@ def test_greed_is_stopped_in_time(
     record_property("graded after seconds", total)
     print(f"MEASURED {attack.name}: stopped after {watch.seconds:.1f} s, all after {total:.1f} s")
     assert points(result) == POINTS
-    assert attack.says in printed(result) + str(result.notebook.cells[-2].outputs)
+    said = printed(result) + str(result.notebook.cells[-2].outputs)
+    # On a busy machine a bomb may have its time before it is counted: ended all the same.
+    assert attack.says in said or (attack.dies and "could not be interrupted" in said)
     died = any(f.startswith("kernel-died") for f in result.flags)
     assert attack.dies in (None, died)
     assert watch.seconds is not None

@@ -425,7 +425,6 @@ ATTACKS: tuple[Attack, ...] = (
         "Calls the library's own function, found among the loaded modules, unwatched.",
         (LOOKS_HONEST,),
         box_iou=LIBRARY_OF_MODULES,
-        borrowed=True,
     ),
     in_answers(
         "library-under-a-name",
