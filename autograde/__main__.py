@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from autograde.classroom import Classroom
+from autograde.errors import NoWorkers, Stopped
 from autograde.exercises import LESSONS, PAGES, find_lesson
 from autograde.sandbox import NO_SANDBOX, PROJECT, bubblewrap
 from autograde.spec import LessonError
@@ -27,10 +28,13 @@ def main(argv: list[str] | None = None) -> int:
             if args.command != "build" or name not in PAGES:
                 find_lesson(name)
         return args.run(args, console)
-    except (KeyError, FileExistsError, FileNotFoundError, LessonError, ValueError) as error:
+    except (KeyError, FileExistsError, FileNotFoundError, LessonError, NoWorkers) as error:
         message = error.args[0] if isinstance(error, KeyError) else error
         print(f"autograde {args.command}: {message}", file=sys.stderr)
         return 2
+    except Stopped as stopped:
+        print(f"autograde {args.command}: {stopped}", file=sys.stderr)
+        return 130
 
 
 def _build(args: argparse.Namespace, console: Console) -> int:
@@ -50,16 +54,12 @@ def _build(args: argparse.Namespace, console: Console) -> int:
 
 
 def _grade(args: argparse.Namespace, console: Console) -> int:
-    from autograde.grading import Settings, Stopped, grade
+    from autograde.grading import Settings, grade
     from autograde.scores import print_table
 
     classroom, lessons = Classroom(args.classroom), args.lessons or list(LESSONS)
     settings = Settings(args.workers, args.scheduler, args.force, args.db_url)
-    try:
-        grades = grade(classroom, lessons, console, settings)
-    except Stopped as stopped:
-        print(f"autograde grade: {stopped}", file=sys.stderr)
-        return 130
+    grades = grade(classroom, lessons, console, settings)
     if not grades:
         print(
             f"autograde grade: nothing was handed in: expected {classroom.submitted}"
@@ -78,7 +78,7 @@ def _grade(args: argparse.Namespace, console: Console) -> int:
 
 
 def _report(args: argparse.Namespace, console: Console) -> int:
-    from autograde.exports import without_key, write_moodle
+    from autograde.exports import without_key
     from autograde.grades import read_grades
     from autograde.reports import write_reports
 
@@ -91,10 +91,10 @@ def _report(args: argparse.Namespace, console: Console) -> int:
         raise FileNotFoundError(
             f"{missing} has not been graded yet; first: python -m autograde grade"
         )
-    for page in write_reports(classroom, wanted, [g for g in grades if g.lesson in wanted]):
-        console.print(str(page), soft_wrap=True)
-    console.print(str(classroom.reports / "canvas.csv"), soft_wrap=True)
-    console.print(str(write_moodle(classroom, grades, args.moodle_key)), soft_wrap=True)
+    mine = [g for g in grades if g.lesson in wanted]
+    pages = write_reports(classroom, wanted, mine, args.moodle_key)
+    for file in (*pages, classroom.reports / "canvas.csv", classroom.reports / "moodle.csv"):
+        console.print(str(file), soft_wrap=True)
     if left := without_key(classroom, grades, args.moodle_key):
         names = ", ".join(left)
         print(

@@ -32,6 +32,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from autograde.errors import NoWorkers
 from autograde.results import machinery
 
 SETTINGS = {
@@ -43,10 +44,6 @@ SETTINGS = {
     "distributed.scheduler.http.routes": [],  # nothing to see for others on this machine
     "distributed.worker.http.routes": [],
 }
-
-
-class OtherVersion(Exception):
-    """A worker would judge by other code than ours."""
 
 
 class Workers:
@@ -63,8 +60,8 @@ class Workers:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         with dask.config.set(SETTINGS):
             if there is None:
-                self._cluster = self._start(count)
-            self._client = Client(self._cluster or there, timeout="60s")
+                there = self._cluster = self._start(count)
+            self._client = self._connect(there)
         self._finished = as_completed([], with_results=False)
         self._check_versions()
 
@@ -83,11 +80,22 @@ class Workers:
             preload=["autograde.batch"],
         )
 
+    def _connect(self, there: str | Cluster) -> Client:
+        try:
+            return Client(there, timeout="60s")
+        except (OSError, TypeError, ValueError) as error:  # TypeError: tls:// without a certificate
+            self._scratch.cleanup()
+            raise NoWorkers(
+                f"no Dask scheduler can be reached at {there} ({type(error).__name__}: {error}). "
+                "Expected an address like tls://10.0.0.1:8786"
+            ) from None
+
     def _check_versions(self) -> None:
         ours = machinery()
         for worker, theirs in self._client.run(machinery).items():
             if theirs != ours:
-                raise OtherVersion(
+                self.close()
+                raise NoWorkers(
                     f"the worker {worker} has another version of the course, of Python or of a "
                     "package than this machine: install the same on both, and start it again"
                 )

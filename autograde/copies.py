@@ -26,7 +26,7 @@ from typing import Literal
 from autograde.code_forms import Form, common_part, form
 from autograde.grades import Grade
 from autograde.judge import Verdict
-from autograde.spec import Exercise, Lesson
+from autograde.spec import Lesson
 
 COPY_LENGTH = 60  # tokens; shorter definitions look alike by nature
 COPY_RATIO = 0.92  # of the tokens of both
@@ -95,18 +95,17 @@ def flag_copies(lesson: Lesson, grades: list[Grade], reference: dict[str, str]) 
     for verdict in verdicts.values():
         verdict.flags[:] = [f for f in verdict.flags if not f.startswith(FLAG)]
     pairs: list[Pair] = []
-    for task in lesson.tasks:
-        if isinstance(task, Exercise):
-            own = {s: v for (s, name), v in verdicts.items() if name == task.name}
-            blank = {s for s, v in own.items() if v.status == "not attempted"}  # all alike
-            codes = {
-                g.student: code
-                for g in mine
-                if g.student not in blank and (code := g.codes.get(task.name))
-            }
-            found = near_copies(task.name, codes, reference.get(task.name, ""))
-            _flag(found, own)
-            pairs += found
+    for task in lesson.exercises:
+        own = {s: v for (s, name), v in verdicts.items() if name == task.name}
+        blank = {s for s, v in own.items() if v.status == "not attempted"}  # all alike
+        codes = {
+            g.student: code
+            for g in mine
+            if g.student not in blank and (code := g.codes.get(task.name))
+        }
+        found = near_copies(task.name, codes, reference.get(task.name, ""))
+        _flag(found, own)
+        pairs += found
     return sorted(_counted(pairs), key=_rank)
 
 

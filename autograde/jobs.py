@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -35,7 +34,7 @@ class Job:
     source: str
     lesson: str
     secret: str
-    limits: dict[str, int]
+    limits: Limits
 
 
 @dataclass(frozen=True)
@@ -48,19 +47,26 @@ class Judged:
     broken: str = ""
 
 
+@dataclass(frozen=True)
+class Page:
+    """What a page of feedback is drawn from: a notebook whose cells carry their scores."""
+
+    notebook: str
+    nbgrader: dict[str, Any]
+
+
 def judge_submission(job: Job) -> Judged:
     """Judge one submission; whatever is wrong with it ends as a reason, never as an error."""
     try:
         notebook = parse_submission(job.raw, job.name)
         source = nbformat.reads(job.source, as_version=4)
         restored, flags = restore(notebook, source)
-        limits = Limits(**job.limits)
-        key = result_key(restored, job.lesson, job.secret, limits)
-        result = make_result(restored, source, job.lesson, job.secret, limits)
+        key = result_key(restored, job.lesson, job.secret, job.limits)
+        result = make_result(restored, source, job.lesson, job.secret, job.limits)
         return Judged(key, result.to_text(), flags)
     except BrokenSubmission as broken:
         return Judged(broken=str(broken))
-    except (Exception, RecursionError) as error:
+    except Exception as error:
         return Judged(broken=f"grading failed: {type(error).__name__}: {error}"[:500])
 
 
@@ -80,13 +86,10 @@ def _exporter() -> HTMLExporter:
     return exporter
 
 
-def feedback_page(notebook: str, nbgrader: dict[str, Any], title: str) -> str:
-    """The feedback for a judged notebook whose cells carry their scores, as nbgrader draws it."""
-    resources = {"nbgrader": nbgrader, "metadata": {"name": title}}
-    page, _ = _exporter().from_notebook_node(nbformat.from_dict(json.loads(notebook)), resources)
+def feedback_page(asked: Page) -> str:
+    """The feedback for a judged notebook, as nbgrader draws it."""
+    resources = {"nbgrader": asked.nbgrader, "metadata": {"name": asked.nbgrader["assignment"]}}
+    notebook = nbformat.from_dict(json.loads(asked.notebook))
+    page, _ = _exporter().from_notebook_node(notebook, resources)
     page = re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL)  # MathJax, from elsewhere
     return page.replace("<head>", f"<head>\n{CLOSED}", 1)
-
-
-def job_for(file: Path, raw: bytes, source: str, lesson: str, secret: str, limits: Limits) -> Job:
-    return Job(file.name, raw, source, lesson, secret, asdict(limits))

@@ -22,6 +22,7 @@ from nbgrader.preprocessors import (
 from autograde.deadlines import LatePolicy
 from autograde.preprocessors import JudgeNotebook, RestoreCells, WriteStubs
 
+COURSE_ID = "object-detection"
 # A file that came with a submission and could stand in the way of a module of ours. nbgrader
 # copies the rest beside the notebook, where the sandbox does not look anyhow.
 IGNORE = [".*", "*.py", "*.pyc", "*.so", "__pycache__", "course_lib", "autograde", "*.pth"]
@@ -38,7 +39,7 @@ def configure(c: Any, classroom: Path, release: Path, db_url: str | None = None)
     here = str(Path(sys.executable).parent)
     if here not in os.environ.get("PATH", "").split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", "")])
-    c.CourseDirectory.course_id = "object-detection"
+    c.CourseDirectory.course_id = COURSE_ID
     for room in ("source", "submitted", "autograded", "feedback"):
         setattr(c.CourseDirectory, f"{room}_directory", str(classroom / room))
     c.CourseDirectory.release_directory = str(release)

@@ -8,7 +8,6 @@ import json
 import logging
 import shutil
 import warnings
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -28,19 +27,11 @@ from traitlets.config import Config
 from autograde.classroom import Classroom
 from autograde.deadlines import handed_in, timestamp_beside, write_due_dates
 from autograde.grades import Grade
-from autograde.nbgrader_setup import configure, gradebook_url
+from autograde.jobs import Page
+from autograde.nbgrader_setup import COURSE_ID, configure, gradebook_url
 from autograde.preprocessors import META
 from autograde.results import Result
 from autograde.student.report import html_page
-
-
-@dataclass(frozen=True)
-class Page:
-    """What a page of feedback is drawn from: a notebook whose cells carry their scores."""
-
-    notebook: str
-    nbgrader: dict[str, Any]
-    title: str
 
 
 class Recorder:
@@ -62,7 +53,7 @@ class Recorder:
             write_due_dates(book, classroom)
 
     def _book(self) -> Gradebook:
-        return Gradebook(self.url, "object-detection")
+        return Gradebook(self.url, COURSE_ID)
 
     def handed_in(self, student: str, lesson: str) -> datetime | None:
         """When a lesson was handed in, as far as is known."""
@@ -101,7 +92,7 @@ class Recorder:
         notebook, resources = self._get_grades.preprocess(notebook, resources)
         shown = {k: v for k, v in resources["nbgrader"].items() if k != "db_url"}
         grade.penalty = round(float(shown["late_penalty"]), 2)
-        return Page(json.dumps(notebook), shown, grade.lesson)
+        return Page(json.dumps(notebook), shown)
 
     def write_feedback(self, grade: Grade, page: str) -> None:
         """feedback/<student>/<lesson>/<lesson>.html; nothing older stays."""

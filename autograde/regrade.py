@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from autograde.batch import Here, Workers, progress_bar
+from autograde.batch import progress_bar
 from autograde.build import build
 from autograde.cells import checked_exercise
 from autograde.classroom import Classroom
@@ -19,6 +19,7 @@ from autograde.exercises import find_lesson
 from autograde.grades import Grade, read_grades
 from autograde.grading import Batch, Settings, start_workers
 from autograde.judge import Verdict
+from autograde.kept import Kept
 from autograde.reports import write_reports
 from autograde.results import Result
 from autograde.spec import LessonError
@@ -52,16 +53,17 @@ def regrade(
     """Judge the exercise again for all whom `grade` has graded; write only if told to."""
     classroom = Classroom(classroom.root.resolve())
     find_lesson(lesson).task(exercise)  # says which there are, if there is no such one
-    recorded = [g for g in read_grades(classroom) if g.lesson == lesson and not g.broken]
+    mine = [g for g in read_grades(classroom) if g.lesson == lesson]
+    recorded = [g for g in mine if not g.broken]
     if not recorded:
         raise LessonError(
             f"nobody has grades in {lesson} yet; first: python -m autograde grade {lesson}"
         )
     build(lesson, classroom, classroom.root / "release", settings.db_url)
     todo = [(g.student, g.lesson) for g in recorded]
-    with start_workers(classroom, todo, settings) as workers, progress_bar(console) as bar:
-        judge = _Rejudge(classroom, settings, workers, bar)
-        again = judge.run(todo)
+    kept = Kept(classroom, settings.limits)
+    with start_workers(kept, todo, settings) as workers, progress_bar(console) as bar:
+        again = _Rejudge(kept, settings, workers, bar, "judging", len(todo)).run(todo)
         changes = [
             Change(old, before, after)
             for old, new in zip(recorded, again, strict=True)
@@ -69,7 +71,8 @@ def regrade(
             if before.points != after.points
         ]
         if write and changes:
-            _write(classroom, changes, settings, workers, judge)
+            _write(changes, Batch(kept, settings, workers, bar, "writing", len(changes)))
+            write_reports(classroom, [lesson], mine)
     _show(changes, recorded, again, exercise, write, console)
     return changes
 
@@ -78,26 +81,18 @@ def _verdict(grade: Grade, exercise: str) -> Verdict | None:
     return next((v for v in grade.verdicts if v.exercise == exercise), None)
 
 
-def _write(
-    classroom: Classroom, changes: list[Change], settings: Settings, workers: Workers | Here,
-    judge: Batch,
-) -> None:  # fmt: skip
-    """Put the new verdicts into the gradebook, the autograded notebooks, feedback, reports."""
-    batch = Batch(classroom, settings, workers, judge.bar)
+def _write(changes: list[Change], batch: Batch) -> None:
+    """Put the new verdicts into the grades, the gradebook, the autograded notebooks, feedback."""
     for change in changes:
         grade = change.grade
         at = grade.verdicts.index(change.before)
         verdicts = [*grade.verdicts[:at], change.after, *grade.verdicts[at + 1 :]]
-        file = classroom.autograded / grade.student / grade.lesson / f"{grade.lesson}.ipynb"
+        file = batch.classroom.autograded / grade.student / grade.lesson / f"{grade.lesson}.ipynb"
         notebook = nbformat.read(file, as_version=4)
         _replace(notebook, change.after)
         result = Result(notebook, verdicts, grade.flags, grade.codes, grade.seconds)
         batch.record(grade, result)
     batch.wait()
-    touched = {(c.grade.student, c.grade.lesson): c.grade for c in changes}
-    grades = [touched.get((g.student, g.lesson), g) for g in read_grades(classroom)]
-    lesson = changes[0].grade.lesson
-    write_reports(classroom, [lesson], [g for g in grades if g.lesson == lesson])
 
 
 def _replace(notebook: NotebookNode, verdict: Verdict) -> None:
@@ -116,8 +111,7 @@ def _show(
     for name in ("student", "before", "now", "lesson"):
         table.add_column(name, justify="left" if name == "student" else "right")
     for c in changes:
-        total = sum(v.points for v in c.grade.verdicts)
-        total += 0 if wrote else c.after.points - c.before.points
+        total = c.grade.points + (0 if wrote else c.after.points - c.before.points)
         row = (f"{c.before.points:g}", f"{c.after.points:g}", f"{total:g}")
         table.add_row(escape(c.grade.student), *row)
     console.print(table)

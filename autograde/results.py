@@ -22,7 +22,7 @@ from autograde.exercises import find_lesson
 from autograde.judge import Verdict, judge, nothing_handed_over
 from autograde.sandbox import PROJECT, Limits, bubblewrap
 from autograde.sheets import make_sheet
-from autograde.source_check import borrowed, definition, tampering
+from autograde.source_check import borrowed, definitions, tampering
 from autograde.spec import Exercise
 from autograde.student.marking import Sheet
 
@@ -102,9 +102,8 @@ def make_result(
     executed = execute(notebook, sheets, limits, left_out(notebook, source))
     seconds = round(time.monotonic() - began, 2)
     result = _verdicts(executed, source, lesson, sheets)
-    code = [c.source for c in result.notebook.cells if c.cell_type == "code"]
-    exercises = [t.name for t in find_lesson(lesson).tasks if isinstance(t, Exercise)]
-    result.codes = {name: text for name in exercises if (text := definition(code, name))}
+    exercises = [e.name for e in find_lesson(lesson).exercises]
+    result.codes = definitions(result.notebook, exercises)
     result.seconds = seconds
     return result
 

@@ -9,6 +9,8 @@ import ast
 import re
 from collections.abc import Iterable
 
+from nbformat import NotebookNode
+
 CLOSED = ("course_lib", "torchvision")
 OPEN = ("course_lib.draw", "course_lib.explore")  # pictures are for everybody
 HIDING = {
@@ -179,3 +181,9 @@ def definition(cells: list[str], name: str) -> str:
                     node.body = body[1:]
                 return ast.unparse(node)
     return ""
+
+
+def definitions(notebook: NotebookNode, names: Iterable[str]) -> dict[str, str]:
+    """Of these names, those that a notebook defines, each with its `definition`."""
+    code = [c.source for c in notebook.cells if c.cell_type == "code"]
+    return {name: text for name in names if (text := definition(code, name))}

@@ -150,6 +150,11 @@ class Lesson:
     def points(self) -> float:
         return sum(t.points for t in self.tasks)
 
+    @property
+    def exercises(self) -> list[Exercise]:
+        """The coding exercises, without the questions."""
+        return [t for t in self.tasks if isinstance(t, Exercise)]
+
     def task(self, name: str) -> Exercise | Question:
         """The task of that name; a KeyError that lists the names there are."""
         for task in self.tasks:

@@ -63,8 +63,8 @@ class WarmServer:
             self.close()
             raise NotWarm(str(error)) from None
 
-    def fork(self, sandbox: Sandbox, connection: str) -> int:
-        """Fork a kernel into the room of `sandbox`; a file descriptor of its process (pidfd)."""
+    def fork(self, sandbox: Sandbox, connection: str) -> tuple[int, int]:
+        """Fork a kernel into the room of `sandbox`; its process, and a pidfd for it."""
         limits = sandbox.limits
         keep = [p for p in {sys.prefix, sys.base_prefix} if p.startswith("/tmp/")]
         room = {"path": str(sandbox.room), "keep": keep, "room": limits.room,
@@ -86,11 +86,12 @@ class WarmServer:
                 if said != b"ready" or not extra:
                     raise NotWarm(said.decode(errors="replace") or "the fork ended")
                 # The system itself says which process spoke, as it is called out here.
-                pidfd = os.pidfd_open(struct.unpack("iII", extra[0][2])[0])
+                pid = struct.unpack("iII", extra[0][2])[0]
+                pidfd = os.pidfd_open(pid)
                 ours.send(b"!")
             except OSError as error:
                 raise NotWarm(f"{type(error).__name__}: {error}") from None
-        return pidfd
+        return pid, pidfd
 
     def alive(self) -> bool:
         return self.process.poll() is None
@@ -155,9 +156,7 @@ class ForkedProvisioner(KernelProvisionerBase):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
         assert self.parent is not None
-        self._pidfd = self.server.fork(self.sandbox, self.parent.connection_file)
-        text = Path(f"/proc/self/fdinfo/{self._pidfd}").read_text()
-        self.pid = int(text.partition("Pid:")[2].split()[0])
+        self.pid, self._pidfd = self.server.fork(self.sandbox, self.parent.connection_file)
         return self.connection_info
 
     async def poll(self) -> int | None:

@@ -77,13 +77,8 @@ def key_in_session(text: str) -> Iterator[int]:
             keyctl(250, 9, ctypes.c_long(key), SESSION)
 
 
-with key_in_session("x") as _key:
-    HAS_KEYRINGS = _key > 0
-
-
 # What gets through, until it is closed: a test -> the attacks.
 PAID = {"second-judge": "another process answers with the library in place of the snapshot"}
-HEARD: dict[str, str] = {}
 
 
 def but_for(through: dict[str, str]) -> list:
@@ -314,7 +309,7 @@ def test_attack_is_told_of(graded: Graded, attack: Attack) -> None:
     assert [text for text in attack.told if text not in told] == [], told
 
 
-@pytest.mark.parametrize(("run", "attack"), but_for(HEARD if HAS_KEYRINGS else {}))
+@pytest.mark.parametrize(("run", "attack"), run_of)
 def test_attack_gets_nothing_out(graded: Graded, attack: Attack) -> None:
     """No canary, no success that it tells of, and no hidden number in what goes back."""
     assert len(graded.needles) > 40  # how many differs with the secret

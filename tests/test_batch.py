@@ -28,7 +28,7 @@ from autograde.classroom import Classroom
 from autograde.demo import ONE_LINER, QUESTIONS, Sample
 from autograde.grades import Grade, read_grades, write_grades
 from autograde.grading import Settings, grade
-from autograde.jobs import Job, Judged, job_for, judge_submission
+from autograde.jobs import Job, Judged, judge_submission
 from autograde.regrade import regrade
 from autograde.results import Result
 from autograde.sandbox import PROJECT, Limits
@@ -91,7 +91,7 @@ def jobs(room: Classroom) -> Iterator[Job]:
     source = nbformat.writes(room.source(LESSON))
     for student in ("ada", "bob", "cleo", "dan"):
         file = room.submission(student, LESSON)
-        yield job_for(file, file.read_bytes(), source, LESSON, room.secret(), Limits())
+        yield Job(file.name, file.read_bytes(), source, LESSON, room.secret(), Limits())
 
 
 def all_judged(workers: Workers, count: int) -> dict[str, float]:
@@ -208,6 +208,12 @@ def test_scores_do_not_depend_on_the_number_of_workers(room: Classroom, workers:
     if kept.exists():
         assert kept.read_text() == text
     kept.write_text(text)
+
+
+def test_no_scheduler_at_an_address_is_told(room: Classroom, capsys) -> None:
+    address = ["--scheduler", "nonsense://127.0.0.1:1"]
+    assert main(["grade", "--classroom", str(room.root), *address]) == 2
+    assert "no Dask scheduler can be reached at nonsense" in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------- after the grading
