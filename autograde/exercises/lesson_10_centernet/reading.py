@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,24 +19,22 @@ Split = tuple[Tensor, Tensor, Tensor]  # class, row and column
 Shape = tuple[int, int, int]
 
 
-def _reference(
-    heatmap: Tensor,
-    size: Tensor,
-    offset: Tensor,
-    stride: int,
-    image_size: Size,
-    most: int = 100,
-    score_threshold: float = 0.1,
-) -> Triple:
-    found = ref.decode(
-        heatmap,
-        size,
-        offset,
-        stride,
-        image_size,
-        max_detections=most,
-        score_threshold=score_threshold,
-    )
+class Asked(NamedTuple):
+    """What the exercise is called with."""
+
+    heatmap: Tensor
+    size: Tensor
+    offset: Tensor
+    stride: int
+    image_size: Size
+    most: int = 100
+    score_threshold: float = 0.1
+
+
+def _reference(*given: Any) -> Triple:
+    asked = Asked(*given)
+    options = {"max_detections": asked.most, "score_threshold": asked.score_threshold}
+    found = ref.decode(*asked[:5], **options)
     return found["boxes"], found["scores"], found["labels"]
 
 
@@ -81,48 +79,32 @@ def _detect(
     clip: Callable[[Tensor, Size], Tensor] = _clip,
     inside: Callable[[Tensor], Tensor] = _inside,
     answer: Callable[[Triple], Any] = lambda found: found,
-    **given: float,
+    **fixed: Any,
 ) -> Callable[..., Any]:
-    """The exercise with one step replaced. given: options that ignore the arguments."""
+    """The exercise with one step replaced. fixed: options that ignore the arguments."""
 
-    def wrong(
-        heatmap: Tensor,
-        size: Tensor,
-        offset: Tensor,
-        stride: int,
-        image_size: Size,
-        most: int = 100,
-        score_threshold: float = 0.1,
-    ) -> Any:
-        options = {"most": most, "score_threshold": score_threshold} | given
-        K, H, W = heatmap.shape
-        flat = peaks(heatmap).flatten()
-        index = above(flat, options["score_threshold"]).nonzero().squeeze(1)
-        index = index[order(flat[index], int(options["most"]))]
+    def wrong(*given: Any) -> Any:
+        asked = Asked(*given)._replace(**fixed)
+        K, H, W = asked.heatmap.shape
+        flat = peaks(asked.heatmap).flatten()
+        index = above(flat, asked.score_threshold).nonzero().squeeze(1)
+        index = index[order(flat[index], int(asked.most))]
         label, row, column = split(index, (K, H, W))
         place = torch.stack((column, row), 1)
-        boxes = box(place, read(offset, row, column), read(size, row, column), stride)
-        boxes = clip(boxes, limits(image_size, (K, H, W), stride))
+        offset, size = read(asked.offset, row, column), read(asked.size, row, column)
+        boxes = box(place, offset, size, asked.stride)
+        boxes = clip(boxes, limits(asked.image_size, (K, H, W), asked.stride))
         keep = inside(boxes)
         return answer((boxes[keep], flat[index][keep], label[keep]))
 
     return wrong
 
 
-def _most_of_each_class(
-    heatmap: Tensor,
-    size: Tensor,
-    offset: Tensor,
-    stride: int,
-    image_size: Size,
-    most: int = 100,
-    score_threshold: float = 0.1,
-) -> Triple:
+def _most_of_each_class(*given: Any) -> Triple:
+    asked = Asked(*given)
     parts = []
-    for k in range(len(heatmap)):
-        boxes, scores, labels = _reference(
-            heatmap[[k]], size, offset, stride, image_size, most, score_threshold
-        )
+    for k in range(len(asked.heatmap)):
+        boxes, scores, labels = _reference(*asked._replace(heatmap=asked.heatmap[[k]]))
         parts.append((boxes, scores, torch.full_like(labels, k)))
     boxes, scores, labels = (torch.cat(part) for part in zip(*parts, strict=True))
     best = scores.argsort(descending=True, stable=True)
@@ -143,46 +125,22 @@ def _over_classes(heatmap: Tensor) -> Tensor:
     return heatmap * (heatmap == _highest(heatmap).amax(0))
 
 
-def _lacking(
-    heatmap: Tensor,
-    size: Tensor,
-    offset: Tensor,
-    stride: int,
-    image_size: Size,
-    most: int = 100,
-    score_threshold: float = 0.1,
-) -> Triple:
+def _lacking(*given: Any) -> Triple:
     """topk of more than there are is an error."""
-    _peaks(heatmap).flatten().topk(most)
-    return _reference(heatmap, size, offset, stride, image_size, most, score_threshold)
+    asked = Asked(*given)
+    _peaks(asked.heatmap).flatten().topk(asked.most)
+    return _reference(*given)
 
 
-def _emptied_first(
-    heatmap: Tensor,
-    size: Tensor,
-    offset: Tensor,
-    stride: int,
-    image_size: Size,
-    most: int = 100,
-    score_threshold: float = 0.1,
-) -> Triple:
+def _emptied_first(*given: Any) -> Triple:
     """`most` boxes with an area, where `most` peaks are asked for."""
-    some = (heatmap.numel(), score_threshold)
-    boxes, scores, labels = _reference(heatmap, size, offset, stride, image_size, *some)
-    return boxes[:most], scores[:most], labels[:most]
+    asked = Asked(*given)
+    boxes, scores, labels = _reference(*asked._replace(most=asked.heatmap.numel()))
+    return boxes[: asked.most], scores[: asked.most], labels[: asked.most]
 
 
-def _boxes_alone(
-    heatmap: Tensor,
-    size: Tensor,
-    offset: Tensor,
-    stride: int,
-    image_size: Size,
-    most: int = 100,
-    score_threshold: float = 0.1,
-) -> Triple:
+def _boxes_alone(*given: Any) -> Triple:
     """Boxes without area are dropped, their scores and classes are not."""
-    given = (heatmap, size, offset, stride, image_size, most, score_threshold)
     boxes, _, _ = _reference(*given)
     _, scores, labels = _detect(inside=_all)(*given)
     return boxes, scores, labels
