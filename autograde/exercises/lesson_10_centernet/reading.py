@@ -32,9 +32,8 @@ class Asked(NamedTuple):
 
 
 def _reference(*given: Any) -> Triple:
-    asked = Asked(*given)
-    options = {"max_detections": asked.most, "score_threshold": asked.score_threshold}
-    found = ref.decode(*asked[:5], **options)
+    *image, most, threshold = Asked(*given)
+    found = ref.decode(*image, max_detections=most, score_threshold=threshold)
     return found["boxes"], found["scores"], found["labels"]
 
 
@@ -88,7 +87,7 @@ def _detect(
         K, H, W = asked.heatmap.shape
         flat = peaks(asked.heatmap).flatten()
         index = above(flat, asked.score_threshold).nonzero().squeeze(1)
-        index = index[order(flat[index], int(asked.most))]
+        index = index[order(flat[index], asked.most)]
         label, row, column = split(index, (K, H, W))
         place = torch.stack((column, row), 1)
         offset, size = read(asked.offset, row, column), read(asked.size, row, column)
