@@ -32,7 +32,8 @@ class Asked(NamedTuple):
 
 
 def _reference(*given: Any) -> Triple:
-    *image, most, threshold = Asked(*given)
+    image, asked = given[:5], Asked(*given)
+    most, threshold = asked.most, asked.score_threshold
     found = ref.decode(*image, max_detections=most, score_threshold=threshold)
     return found["boxes"], found["scores"], found["labels"]
 
