@@ -19,6 +19,7 @@ from typing import Any
 import dask
 from distributed import Client, LocalCluster, Security, as_completed
 from distributed.deploy import Cluster
+from distributed.utils import get_mp_context
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -37,6 +38,7 @@ from autograde.results import machinery
 
 SETTINGS = {
     "distributed.worker.daemon": False,  # a worker starts sandboxes
+    "distributed.worker.multiprocessing-method": "forkserver",  # what all import is there once
     "distributed.scheduler.allowed-failures": 2,
     "distributed.worker.memory.spill": False,
     "distributed.admin.large-graph-warning-threshold": "1GB",
@@ -55,17 +57,20 @@ class Workers:
 
     def __init__(self, count: int, there: str | Cluster | None = None) -> None:
         self._tags: dict[str, Any] = {}
-        self._scratch = tempfile.TemporaryDirectory(prefix="autograde-", ignore_cleanup_errors=True)
         self._cluster: LocalCluster | None = None
+        self._until_closed = contextlib.ExitStack()
+        scratch = tempfile.TemporaryDirectory(prefix="autograde-", ignore_cleanup_errors=True)
+        self._scratch = self._until_closed.enter_context(scratch)
+        self._until_closed.enter_context(dask.config.set(SETTINGS))  # a worker may start anew
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        with dask.config.set(SETTINGS):
-            if there is None:
-                there = self._cluster = self._start(count)
-            self._client = self._connect(there)
+        if there is None:
+            there = self._cluster = self._start(count)
+        self._client = self._connect(there)
         self._finished = as_completed([], with_results=False)
         self._check_versions()
 
     def _start(self, count: int) -> LocalCluster:
+        get_mp_context().set_forkserver_preload(["distributed", "autograde.ahead"])
         # Whoever can speak to a scheduler can run code as its user: only we can, by certificate.
         return LocalCluster(
             n_workers=max(1, count),
@@ -75,7 +80,7 @@ class Workers:
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
-            local_directory=self._scratch.name,
+            local_directory=self._scratch,
             silence_logs=logging.CRITICAL,
             preload=["autograde.batch"],
         )
@@ -84,7 +89,7 @@ class Workers:
         try:
             return Client(there, timeout="60s")
         except (OSError, TypeError, ValueError) as error:  # TypeError: tls:// without a certificate
-            self._scratch.cleanup()
+            self._until_closed.close()
             raise NoWorkers(
                 f"no Dask scheduler can be reached at {there} ({type(error).__name__}: {error}). "
                 "Expected an address like tls://10.0.0.1:8786"
@@ -141,7 +146,7 @@ class Workers:
                 if (process := getattr(nanny, "process", None)) is not None:
                     with contextlib.suppress(AttributeError, OSError, ValueError):
                         process.process.kill()
-        self._scratch.cleanup()
+        self._until_closed.close()
 
 
 class Here:

@@ -78,7 +78,7 @@ CLOSED = (
 
 
 @cache
-def _exporter() -> HTMLExporter:
+def exporter() -> HTMLExporter:
     """nbgrader's feedback template, made ready once."""
     settings = GenerateFeedback(coursedir=CourseDirectory(), config=Config()).config
     exporter = HTMLExporter(config=settings)
@@ -90,6 +90,6 @@ def feedback_page(asked: Page) -> str:
     """The feedback for a judged notebook, as nbgrader draws it."""
     resources = {"nbgrader": asked.nbgrader, "metadata": {"name": asked.nbgrader["assignment"]}}
     notebook = nbformat.from_dict(json.loads(asked.notebook))
-    page, _ = _exporter().from_notebook_node(notebook, resources)
+    page, _ = exporter().from_notebook_node(notebook, resources)
     page = re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL)  # MathJax, from elsewhere
     return page.replace("<head>", f"<head>\n{CLOSED}", 1)
