@@ -7,6 +7,7 @@ disk with the class; results come back here, to the one process that writes.
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -42,6 +43,9 @@ SETTINGS = {
     "distributed.scheduler.allowed-failures": 2,
     "distributed.worker.memory.spill": False,
     "distributed.admin.large-graph-warning-threshold": "1GB",
+    "distributed.admin.log-length": 50,  # what is remembered of each task holds its whole work
+    "distributed.admin.low-level-log-length": 5,
+    "distributed.diagnostics.computations.max-history": 1,
     "distributed.comm.timeouts.connect": "60s",
     "distributed.scheduler.http.routes": [],  # nothing to see for others on this machine
     "distributed.worker.http.routes": [],
@@ -117,7 +121,7 @@ class Workers:
         """Have a worker call the function; `finished` gives its result with this tag."""
         key = f"{function.__name__}-{uuid.uuid4()}"
         self._tags[key] = tag
-        self._finished.add(self._client.submit(function, *args, key=key, pure=False))
+        self._finished.add(self._client.submit(_tidily, function, *args, key=key, pure=False))
 
     def finished(self) -> tuple[Any, Any]:
         """(tag, result) of a piece of work that is done; the exception, if it raised one."""
@@ -147,6 +151,13 @@ class Workers:
                     with contextlib.suppress(AttributeError, OSError, ValueError):
                         process.process.kill()
         self._until_closed.close()
+
+
+def _tidily(function: Callable[..., Any], *args: Any) -> Any:
+    """Call the function, and leave nothing behind: a page of feedback is full of cycles."""
+    result = function(*args)
+    gc.collect()  # cheap: all that was there before the first job is frozen
+    return result
 
 
 class Here:

@@ -15,6 +15,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from autograde.alone import Claim, beyond, settle
 from autograde.cells import checked_exercise, clean_markdown, clean_outputs, grade_id
 from autograde.demonstrations import left_out
 from autograde.execution import Executed, execute
@@ -27,7 +28,7 @@ from autograde.spec import Exercise
 from autograde.student.marking import Sheet
 
 DECIDING = (
-    *("cells", "demonstrations", "execution", "judge", "results", "sandbox", "sheets"),
+    *("alone", "cells", "demonstrations", "execution", "judge", "results", "sandbox", "sheets"),
     *("source_check", "spec", "warm"),
 )
 
@@ -101,7 +102,7 @@ def make_result(
     began = time.monotonic()
     executed = execute(notebook, sheets, limits, left_out(notebook, source))
     seconds = round(time.monotonic() - began, 2)
-    result = _verdicts(executed, source, lesson, sheets)
+    result = _verdicts(executed, source, lesson, sheets, limits)
     exercises = [e.name for e in find_lesson(lesson).exercises]
     result.codes = definitions(result.notebook, exercises)
     result.seconds = seconds
@@ -138,14 +139,15 @@ def to_store(store: Path, key: str, text: str) -> None:
 
 
 def _verdicts(
-    executed: Executed, source: NotebookNode, lesson: str, sheets: dict[str, Sheet]
+    executed: Executed, source: NotebookNode, lesson: str, sheets: dict[str, Sheet], limits: Limits
 ) -> Result:
     """Judge what was executed, and write each verdict into its check cell."""
-    verdicts = []
-    cells = executed.notebook.cells
+    checks: dict[str, NotebookNode] = {}
+    verdicts: dict[str, Verdict] = {}
+    claims: list[Claim] = []
     code: list[str] = []
     given = frozenset(c.source for c in source.cells if c.cell_type == "code" and not grade_id(c))
-    for cell in cells:
+    for cell in executed.notebook.cells:
         if cell.cell_type != "code":
             clean_markdown(cell, source)
             continue
@@ -158,14 +160,18 @@ def _verdicts(
         verdict = judge(sheets[name], outcomes, reason or _why_not(cell, name))
         if isinstance(find_lesson(lesson).task(name), Exercise):
             verdict = _refuse_borrowed(verdict, code, given, sheets[name])
-        verdicts.append(verdict)
-        cell.outputs = [verdict.as_output()]
+            if verdict.points:
+                claims.append(Claim(verdict, cell, list(code)))
+        checks[name], verdicts[name] = cell, verdict
+    if claims and beyond(code, given):
+        verdicts |= settle(claims, sheets, given, limits)
+    for name, verdict in verdicts.items():
+        checks[name].outputs = [verdict.as_output()]
     odd = tampering(code, given)
     if odd:
         executed.flags.append(f"look-at-source:{'+'.join(odd)[:60]}")
-    order = list(sheets)
-    verdicts.sort(key=lambda v: order.index(v.exercise))
-    return Result(executed.notebook, verdicts, executed.flags)
+    ordered = [verdicts[name] for name in sheets if name in verdicts]
+    return Result(executed.notebook, ordered, executed.flags)
 
 
 def _why_not(cell: NotebookNode, name: str) -> str:

@@ -58,7 +58,7 @@ def _names_library(node: ast.AST) -> bool:
     return isinstance(text, str) and len(text) < 200 and any(word in text for word in CLOSED)
 
 
-def _free_names(node: ast.AST) -> set[str]:
+def free_names(node: ast.AST) -> set[str]:
     """Names that a statement takes from outside: in a function, not its own locals."""
     loads = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
@@ -77,7 +77,7 @@ def _arguments(node: ast.arguments) -> list[ast.arg]:
     return [*node.posonlyargs, *node.args, *node.kwonlyargs, *extra]
 
 
-def _chain(node: ast.AST) -> str:
+def chain(node: ast.AST) -> str:
     """The dotted text of a name or of attributes of a name: "library.box_iou"; else ""."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
@@ -86,7 +86,7 @@ def _chain(node: ast.AST) -> str:
     return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
 
 
-def _aliases(nodes: Iterable[ast.AST]) -> dict[str, str]:
+def aliases_of(nodes: Iterable[ast.AST]) -> dict[str, str]:
     """What the imports among these nodes bind: local name -> dotted name."""
     aliases: dict[str, str] = {}
     for node in nodes:
@@ -117,7 +117,7 @@ def borrowed(
             tree.body = [n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
         trees += [tree] if tree is not None else []
     bound = _bindings(trees)
-    outer = _aliases(n for nodes in bound.values() for n in nodes)
+    outer = aliases_of(n for nodes in bound.values() for n in nodes)
     todo, seen = [name], {name}
     library: set[str] = set()
     if name not in bound:  # then `from course_lib.boxes import *` may have brought it
@@ -127,16 +127,16 @@ def borrowed(
     while todo:
         for node in bound.get(todo.pop(), []):
             inside = list(ast.walk(node))
-            aliases = outer | _aliases(inside)
-            used = {c for n in inside if (c := _chain(n))}
-            used |= {a for n in inside for a in _aliases([n]).values()}
+            aliases = outer | aliases_of(inside)
+            used = {c for n in inside if (c := chain(n))}
+            used |= {a for n in inside for a in aliases_of([n]).values()}
             for text in used:
                 root, _, rest = text.partition(".")
                 full = ".".join(p for p in (aliases.get(root, root), rest) if p)
                 last = full.rpartition(".")[2]
                 if _closed(full) and (last in (name, "*") or last.startswith("_")):
                     library.add(full)
-            free = _free_names(node)
+            free = free_names(node)
             hiding |= (free & HIDING) - bound.keys()
             todo += free - seen
             seen |= free

@@ -77,20 +77,6 @@ def key_in_session(text: str) -> Iterator[int]:
             keyctl(250, 9, ctypes.c_long(key), SESSION)
 
 
-# What gets through, until it is closed: a test -> the attacks.
-PAID = {"second-judge": "another process answers with the library in place of the snapshot"}
-
-
-def but_for(through: dict[str, str]) -> list:
-    """Each attack of each run; those that get through are expected to."""
-    return [
-        pytest.param(*p.values, id=p.id, marks=[
-            *p.marks, pytest.mark.xfail(strict=True, reason=through[p.values[1].name]),
-        ]) if p.values[1].name in through else p
-        for p in run_of
-    ]  # fmt: skip
-
-
 each_run = pytest.mark.parametrize(
     "run", [r if r == "light" else pytest.param(r, marks=pytest.mark.full) for r in RUNS]
 )
@@ -297,7 +283,7 @@ def _in_use(room: Path) -> bool:
     return False
 
 
-@pytest.mark.parametrize(("run", "attack"), but_for(PAID))
+@pytest.mark.parametrize(("run", "attack"), run_of)
 def test_attack_earns_what_its_honest_twin_does(graded: Graded, attack: Attack) -> None:
     got = graded.points(attack.folder)
     assert got == attack.points, graded.told(attack.folder)

@@ -308,6 +308,15 @@ if os.fork() == 0:
     stand_in()
 """
 
+# The same where no word in the source tells of it, in a child, and in the definition itself.
+HIDDEN_JUDGE = SECOND_JUDGE.replace("os.fork()", 'getattr(os, "fo" + "rk")()')
+AT_FORK_JUDGE = SECOND_JUDGE.replace(
+    "if os.fork() == 0:\n    stand_in()",
+    'getattr(os, "register_at_" + "fork")(after_in_child=stand_in)',
+).replace("    time.sleep(9)", "    return boxes1 @ boxes2.T")
+INSIDE_JUDGE = SECOND_JUDGE.replace('fmt="xyxy"):', 'fmt="xyxy", _=getattr(os, "fo" + "rk")()):')
+INSIDE_JUDGE = INSIDE_JUDGE.replace("if os.fork() == 0:", "if not box_iou.__defaults__[1]:")
+
 
 def public_table(ground: Ground) -> NotebookNode:
     """box_iou as a table of the public cases and their answers."""
@@ -439,5 +448,29 @@ ATTACKS: tuple[Attack, ...] = (
         (LOOKS_HONEST,),
         box_iou=SECOND_JUDGE,
         slow=True,
+        told=("not-from-source",),
+    ),
+    in_answers(
+        "hidden-judge",
+        "The same, with no word of it in the source.",
+        (LOOKS_HONEST,),
+        box_iou=HIDDEN_JUDGE,
+        slow=True,
+        told=("not-from-source",),
+    ),
+    in_answers(
+        "at-fork-judge",
+        "The snapshot itself becomes the one that answers with the library.",
+        (LOOKS_HONEST,),
+        box_iou=AT_FORK_JUDGE,
+        told=("not-from-source",),
+    ),
+    in_answers(
+        "inside-judge",
+        "The same, in the definition itself.",
+        (LOOKS_HONEST,),
+        box_iou=INSIDE_JUDGE,
+        slow=True,
+        told=("not-from-source",),
     ),
 )
