@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import copy
 import re
+import symtable
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -65,10 +66,11 @@ def deep(node: ast.AST, aliases: dict[str, str]) -> set[str]:
     """What a piece of code uses that no solution needs. aliases: name -> what an import made it."""
     found: set[str] = set()
     aliases = aliases | aliases_of(ast.walk(node))
+    reads = _reads(node)
     for n in ast.walk(node):
         if isinstance(n, ast.Import | ast.ImportFrom):
             found |= {d for d in aliases_of([n]).values() if _deep_path(d)}
-        elif isinstance(n, ast.Name):
+        elif isinstance(n, ast.Name) and n.id in reads:
             dotted = aliases.get(n.id, n.id)
             if n.id in DEEP_NAMES:
                 found.add(n.id)
@@ -82,6 +84,19 @@ def deep(node: ast.AST, aliases: dict[str, str]) -> set[str]:
             if not isinstance(text, str) or text.startswith("_") or text in DEEP_ATTRIBUTES:
                 found.add(n.func.id)
     return found
+
+
+def _reads(node: ast.AST) -> set[str]:
+    """Names that the code takes from outside of its functions: `vars` in one may be variances."""
+    try:
+        tables = [symtable.symtable(ast.unparse(node), "cell", "exec")]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    names = {s.get_name() for s in tables[0].get_symbols() if s.is_referenced()}
+    for table in tables:  # grows while it is walked
+        tables += table.get_children()
+        names |= {s.get_name() for s in table.get_symbols() if s.is_global() or s.is_imported()}
+    return names
 
 
 def _deep_path(dotted: str) -> bool:

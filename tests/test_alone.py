@@ -29,6 +29,7 @@ PLAIN = [
     "from course_lib import boxes\ndef f(x):\n    return boxes.box_area(x)",
     "import os\nprint(os.getcwd())\ndef f(x):\n    return x",
     "import torch\ndef f(x):\n    os = torch.zeros(1)\n    return os",
+    "def f(x, input, vars=None):\n    open = x.var()\n    return input + open",
     "%matplotlib inline\n!ls\ndef f(x):\n    return x",
 ]
 DEEP = {
@@ -38,6 +39,8 @@ DEEP = {
     "import torch as t\ndef g():\n    return t.sys\ndef f(x):\n    return g()": "sys",
     "import torch\nh = torch.sys\ndef f(x):\n    return h.modules": "sys",
     "def f(x):\n    return eval('x')": "eval",
+    "def f(x, eval=eval):\n    return eval('x')": "eval",
+    "def f(x):\n    def g(eval):\n        return 1\n    return eval('x')": "eval",
     "def f(x):\n    return getattr(x, 'o' + 's')": "getattr",
     "def f(x):\n    return getattr(x, '__globals__')": "getattr",
     "def f(x):\n    return f.__globals__": "__globals__",
@@ -134,7 +137,7 @@ def answer_by(boxes1, boxes2, fmt="xyxy"):
 def swap():
     from autograde.student import handover
     right = handover.run_cases
-    handover.run_cases = lambda obj, *rest: right(REAL, *rest)
+    handover.run_cases = lambda obj, *rest: right(REAL if callable(obj) else obj, *rest)
 os.register_at_fork(after_in_child=swap)
 """
 

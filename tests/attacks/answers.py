@@ -310,10 +310,19 @@ if os.fork() == 0:
 
 # The same where no word in the source tells of it, in a child, and in the definition itself.
 HIDDEN_JUDGE = SECOND_JUDGE.replace("os.fork()", 'getattr(os, "fo" + "rk")()')
-AT_FORK_JUDGE = SECOND_JUDGE.replace(
-    "if os.fork() == 0:\n    stand_in()",
-    'getattr(os, "register_at_" + "fork")(after_in_child=stand_in)',
-).replace("    time.sleep(9)", "    return boxes1 @ boxes2.T")
+AT_FORK_JUDGE = """
+def swap():
+    from autograde.student import handover
+    right, library = handover.run_cases, sys.modules["course" + "_lib.boxes"].box_iou
+    def run(obj, cases, forbidden, *rest):
+        if getattr(obj, "__name__", "") == "box_iou":
+            return right(library, cases, (), *rest)
+        return right(obj, cases, forbidden, *rest)
+    handover.run_cases = run
+def box_iou(boxes1, boxes2, fmt="xyxy"):
+    return boxes1 @ boxes2.T
+getattr(os, "register_at_" + "fork")(after_in_child=swap)
+"""
 INSIDE_JUDGE = SECOND_JUDGE.replace('fmt="xyxy"):', 'fmt="xyxy", _=getattr(os, "fo" + "rk")()):')
 INSIDE_JUDGE = INSIDE_JUDGE.replace("if os.fork() == 0:", "if not box_iou.__defaults__[1]:")
 
