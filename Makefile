@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CLASSROOM ?= classroom
 export JUPYTER_CONFIG_PATH := $(CURDIR)/jupyter_config
 
-.PHONY: help lab explore test test-full lessons grade demo bench lint format clean
+.PHONY: help lab explore test test-full lessons grade demo bench equivalence lint format clean
 
 help:
 	@echo "make lab      open the lessons in JupyterLab"
@@ -16,6 +16,7 @@ help:
 	@echo "make lessons  build lessons/ from solutions/, and docs/explorers.html"
 	@echo "make grade    grade classroom/submitted, or a sample class if there is none"
 	@echo "make bench    measure against torchvision, in an environment of its own"
+	@echo "make equivalence   the full-size detectors beside torchvision's, same weights"
 	@echo "make lint     ruff and mypy;  make format  let ruff mend what it can"
 	@echo "make clean    remove environments and caches (never classroom/)"
 
@@ -78,6 +79,9 @@ test-full: lint
 
 bench: .venv-peer/installed
 	.venv-peer/bin/python -m benchmarks
+
+equivalence: .venv-peer/installed
+	.venv-peer/bin/python -m benchmarks.equivalence $(EQUIVALENCE_OPTIONS)
 
 clean:
 	rm -rf $(VENV) .venv-peer build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -113,7 +113,7 @@ def test_the_model_does_not_wait_for_data() -> None:
 @pytest.mark.full
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_step_of_a_full_size_network(name: str) -> None:
-    data = Shapes(2, seed=1)
+    data = Shapes(2, seed=1, masks="mask" in name)
     model = detector(name, data)
     history = fit(model, data, FitConfig.of(model, steps=2, batch_size=2), progress="none")
     assert history.steps == 2

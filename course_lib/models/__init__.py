@@ -17,12 +17,31 @@ DETECTORS: dict[str, tuple[str, str]] = {
     "retinanet_resnet50_fpn": ("course_lib.models.retinanet", "retinanet_resnet50_fpn"),
     "fcos": ("course_lib.models.fcos", "fcos"),
     "fcos_resnet50_fpn": ("course_lib.models.fcos", "fcos_resnet50_fpn"),
+    "faster_rcnn": ("course_lib.models.faster_rcnn", "faster_rcnn"),
+    "fasterrcnn_resnet50_fpn": ("course_lib.models.faster_rcnn", "fasterrcnn_resnet50_fpn"),
+    "maskrcnn_resnet50_fpn": ("course_lib.models.faster_rcnn", "maskrcnn_resnet50_fpn"),
+    "ssd300_vgg16": ("course_lib.models.ssd", "ssd300_vgg16"),
     "centernet": ("course_lib.models.centernet", "centernet"),
     "centernet_resnet18": ("course_lib.models.centernet", "centernet_resnet18"),
     "centernet_resnet101": ("course_lib.models.centernet", "centernet_resnet101"),
 }
+# By torchvision's names, and found here, too: `course_lib.models.retinanet_resnet50_fpn()`.
+FULL_SIZE = (
+    "fasterrcnn_resnet50_fpn",
+    "fcos_resnet50_fpn",
+    "maskrcnn_resnet50_fpn",
+    "retinanet_resnet50_fpn",
+    "ssd300_vgg16",
+)
 
-__all__ = ["DETECTORS", "Detector", "create_detector"]
+__all__ = ["DETECTORS", "Detector", "create_detector", *FULL_SIZE]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in FULL_SIZE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, function = DETECTORS[name]
+    return getattr(import_module(module), function)
 
 
 def create_detector(name: str, num_classes: int, **options: Any) -> Detector:

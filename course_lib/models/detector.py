@@ -14,15 +14,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from course_lib.models.norms import FrozenBatchNorm2d
+from course_lib.models.resize import Resize, Size, resize_boxes, resize_image, resize_masks
+from course_lib.models.torchvision_weights import renamed
+
 Images = Float[Tensor, "B 3 H W"] | Sequence[Float[Tensor, "3 _ _"]]
 Target = Mapping[str, Any]
 Detections = dict[str, Tensor]
+D = TypeVar("D", bound="Detector")
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -33,10 +38,13 @@ class Detector(nn.Module):
 
     num_classes: K. Labels are 0..K-1.
     stride: images are padded, at the bottom and on the right, to a multiple of it.
+    resize: the size to which images are brought before; None leaves them as they are. Boxes go in
+        and come out in the pixels of the image that was given.
     """
 
     pixel_mean: Tensor
     pixel_std: Tensor
+    published_eps: ClassVar[float] = 1e-5  # of frozen BatchNorm, with torchvision's weights
 
     def __init__(
         self,
@@ -45,15 +53,29 @@ class Detector(nn.Module):
         stride: int = 32,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
+        resize: Resize | None = None,
     ) -> None:
         super().__init__()
         if num_classes < 1:
             raise ValueError(f"num_classes must be 1 or more, got {num_classes}")
         self.num_classes = num_classes
         self.stride = stride
+        self.resize = resize
         # Not in the state_dict: weights of the field do not bring them.
         self.register_buffer("pixel_mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("pixel_std", torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def from_torchvision(self: D, state_dict: Mapping[str, Tensor]) -> D:
+        """Load the weights of torchvision's detector of the same name; the detector itself.
+
+        state_dict: what `torch.load(file, weights_only=True)` gives for torchvision's file.
+        Errors: RuntimeError for weights of another detector, or of another number of classes.
+        """
+        self.load_state_dict(renamed(state_dict))
+        for module in self.modules():
+            if isinstance(module, FrozenBatchNorm2d):
+                module.eps = self.published_eps
+        return self
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Any:
@@ -70,11 +92,26 @@ class Detector(nn.Module):
         Best first, and no box reaches over the border.
         """
 
-    def prepare(self, images: Images) -> tuple[Float[Tensor, "B 3 _ _"], list[tuple[int, int]]]:
-        """The batch that `forward` takes, normalised and padded, and (height, width) of each image.
+    def prepare(self, images: Images) -> tuple[Float[Tensor, "B 3 _ _"], list[Size]]:
+        """The batch that `forward` takes, and (height, width) that each image has in it.
 
-        Padding is 0 after normalisation, so it looks like the mean colour, as in torchvision.
+        Normalised, resized and padded. Padding is 0 after normalisation, so it looks like the mean
+        colour, as in torchvision.
         """
+        sizes = self._sizes(images)
+        if self.resize is not None:
+            sizes = [self.resize.size_of(size) for size in sizes]
+        H, W = (-(-max(side) // self.stride) * self.stride for side in zip(*sizes, strict=True))
+        whole = isinstance(images, Tensor) and self.resize is None
+        if isinstance(images, Tensor) and whole and images.shape[-2:] == (H, W):
+            return (images - self.pixel_mean) / self.pixel_std, sizes
+        batch = images[0].new_zeros(len(sizes), 3, H, W)
+        for row, image, (height, width) in zip(batch, images, sizes, strict=True):
+            normal = (image - self.pixel_mean) / self.pixel_std
+            row[:, :height, :width] = resize_image(normal, (height, width))
+        return batch, sizes
+
+    def _sizes(self, images: Images) -> list[Size]:
         for image in images:
             if image.ndim != 3 or image.shape[0] != 3:
                 raise ValueError(
@@ -83,16 +120,33 @@ class Detector(nn.Module):
                 )
             if not image.is_floating_point():
                 raise TypeError(f"images must be float in 0..1, got {image.dtype}; divide by 255")
-        sizes = [(int(image.shape[-2]), int(image.shape[-1])) for image in images]
-        if not sizes:
+        if not len(images):
             raise ValueError("images must hold at least one image, got none")
-        H, W = (-(-max(side) // self.stride) * self.stride for side in zip(*sizes, strict=True))
-        if isinstance(images, Tensor) and images.shape[-2:] == (H, W):
-            return (images - self.pixel_mean) / self.pixel_std, sizes
-        batch = images[0].new_zeros(len(sizes), 3, H, W)
-        for row, image in zip(batch, images, strict=True):
-            row[:, : image.shape[1], : image.shape[2]] = (image - self.pixel_mean) / self.pixel_std
-        return batch, sizes
+        return [(int(image.shape[-2]), int(image.shape[-1])) for image in images]
+
+    def prepare_targets(
+        self, images: Images, targets: Sequence[Target], sizes: Sequence[Size]
+    ) -> Sequence[Target]:
+        """The targets in the pixels of the batch. sizes: what `prepare` gave."""
+        if self.resize is None:
+            return targets
+        prepared = []
+        for image, target, size in zip(images, targets, sizes, strict=True):
+            moved = dict(target)
+            moved["boxes"] = resize_boxes(target["boxes"], image.shape[-2:], size)
+            if "masks" in target:
+                moved["masks"] = resize_masks(target["masks"], size)
+            prepared.append(moved)
+        return prepared
+
+    def in_own_pixels(
+        self, images: Images, detections: list[Detections], sizes: Sequence[Size]
+    ) -> list[Detections]:
+        """Detections found in the batch, with boxes in the pixels of the images as given."""
+        if self.resize is not None:
+            for image, found, size in zip(images, detections, sizes, strict=True):
+                found["boxes"] = resize_boxes(found["boxes"], size, image.shape[-2:])
+        return detections
 
 
 def objects_of(target: Target, crowd: int) -> tuple[Tensor, Tensor]:

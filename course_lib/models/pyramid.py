@@ -63,7 +63,7 @@ class FeaturePyramidNetwork(nn.Module):
         self,
         in_channels: Sequence[int],
         out_channels: int = 256,
-        extra_blocks: "LastLevelP6P7 | None" = None,
+        extra_blocks: "LastLevelP6P7 | LastLevelMaxPool | None" = None,
         norm: Norm | None = None,
     ) -> None:
         super().__init__()
@@ -112,11 +112,23 @@ class LastLevelP6P7(nn.Module):
         return [p6, self.p7(torch.relu(p6))]
 
 
+class LastLevelMaxPool(nn.Module):
+    """P6 for the largest anchors of a region proposal network: every second location of P5.
+
+    Source: Lin et al., Feature Pyramid Networks, CVPR 2017, footnote 2.
+        torchvision.ops.feature_pyramid_network.LastLevelMaxPool.
+    """
+
+    def forward(self, pyramid: Sequence[Tensor], maps: Sequence[Tensor]) -> list[Tensor]:
+        return [pyramid[-1][:, :, ::2, ::2]]
+
+
 class BackboneWithFPN(nn.Module):
     """An image to the maps of a pyramid: [P3, P4, P5] or [P3, …, P7], each of `out_channels`.
 
     lowest: the finest level, 3 in RetinaNet, 2 in Faster R-CNN; the backbone's coarsest is 5.
-    extra: "P5" or "C5" adds P6 and P7 from there, see `LastLevelP6P7`.
+    extra: "P5" or "C5" adds P6 and P7 from there, see `LastLevelP6P7`; "pool" adds P6 alone, see
+        `LastLevelMaxPool`.
     strides: pixels for a location, of each level.
     Source: torchvision.models.detection.backbone_utils.BackboneWithFPN.
     """
@@ -127,20 +139,23 @@ class BackboneWithFPN(nn.Module):
         out_channels: int = 256,
         *,
         lowest: Literal[2, 3, 4] = 3,
-        extra: Literal["P5", "C5"] | None = None,
+        extra: Literal["P5", "C5", "pool"] | None = None,
         norm: Norm | None = None,
     ) -> None:
         super().__init__()
         channels = body.channels[lowest - 2 :]
-        blocks = None
-        if extra is not None:
+        blocks: LastLevelP6P7 | LastLevelMaxPool | None = None
+        if extra == "pool":
+            blocks = LastLevelMaxPool()
+        elif extra is not None:
             last = out_channels if extra == "P5" else channels[-1]
             blocks = LastLevelP6P7(last, out_channels, extra)
         self.body = body
         self.fpn = FeaturePyramidNetwork(channels, out_channels, blocks, norm)
         self.lowest = lowest
         self.out_channels = out_channels
-        self.strides = [2**level for level in range(lowest, 6 if extra is None else 8)]
+        highest = {None: 5, "pool": 6}.get(extra, 7)
+        self.strides = [2**level for level in range(lowest, highest + 1)]
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
         return self.fpn(self.body(images)[self.lowest - 2 :])

@@ -24,6 +24,7 @@ from course_lib.models.fcos.steps import (
 )
 from course_lib.models.norms import Norm
 from course_lib.models.pyramid import BackboneWithFPN
+from course_lib.models.resize import Resize
 
 
 class FCOS(Detector):
@@ -38,9 +39,9 @@ class FCOS(Detector):
         side is no multiple of the coarsest stride.
     prior, head_depth, head_norm, sides: of the two subnets, see `FCOSHead`.
     score_threshold, candidates, nms_threshold, max_detections: of `decode`.
+    resize: see `Detector`.
     Source: Tian et al., FCOS: Fully Convolutional One-Stage Object Detection, ICCV 2019.
-        torchvision.models.detection.FCOS, which resizes images by itself: here they stay as they
-        are, and `course_lib.engine` resizes where it is asked to.
+        torchvision.models.detection.FCOS.
     """
 
     # What the small one learns best with, for `course_lib.engine.FitConfig`.
@@ -66,8 +67,9 @@ class FCOS(Detector):
         candidates: int = 1000,
         nms_threshold: float | int = 0.6,
         max_detections: int = 100,
+        resize: Resize | None = None,
     ) -> None:
-        super().__init__(num_classes, stride=32)
+        super().__init__(num_classes, stride=32, resize=resize)
         if len(ranges) != len(backbone.strides):
             raise ValueError(
                 f"ranges must be {len(backbone.strides)}, one for each level of the backbone, "
@@ -116,7 +118,8 @@ class FCOS(Detector):
 
     def loss(self, images: Images, targets: Sequence[Target]) -> dict[str, Tensor]:
         """The three terms of `fcos_loss`. Crowds are ignored."""
-        batch, _ = self.prepare(images)
+        batch, sizes = self.prepare(images)
+        targets = self.prepare_targets(images, targets, sizes)
         outputs = self(batch)
         levels = self.locations_of(batch.shape[-2:])
         locations = torch.cat(levels)  # [N, 2]
@@ -148,7 +151,7 @@ class FCOS(Detector):
         numbers = [len(level) for level in levels]
         pixels = outputs["bbox_regression"] * _for_each(levels, self.backbone.strides)[:, None]
         central = outputs["bbox_ctrness"].squeeze(-1)
-        return [
+        found = [
             decode(
                 logits.split(numbers),
                 sides.split(numbers),
@@ -161,6 +164,7 @@ class FCOS(Detector):
                 outputs["cls_logits"], pixels, central, sizes, strict=True
             )
         ]
+        return self.in_own_pixels(images, found, sizes)
 
 
 def fcos(num_classes: int, *, channels: int = 64, **options: Any) -> FCOS:
@@ -196,9 +200,8 @@ def fcos_resnet50_fpn(
     body = create_backbone("resnet50", norm)
     body.freeze(trainable_layers)
     backbone = BackboneWithFPN(body, 256, extra="P5")
-    return FCOS(
-        backbone, num_classes, **{"offset": 0.0, "grid": "image", "sides": "relu", **options}
-    )
+    usual = {"offset": 0.0, "grid": "image", "sides": "relu", "resize": Resize()}
+    return FCOS(backbone, num_classes, **{**usual, **options})
 
 
 def _for_each(levels: Sequence[Tensor], values: Sequence[Any]) -> Tensor:

@@ -15,6 +15,7 @@ from course_lib.models.backbones import create_backbone
 from course_lib.models.detector import Detections, Detector, Images, Target, objects_of
 from course_lib.models.norms import Norm
 from course_lib.models.pyramid import BackboneWithFPN
+from course_lib.models.resize import Resize
 from course_lib.models.retinanet.heads import RetinaNetHead
 from course_lib.models.retinanet.steps import IGNORED, assign_targets, decode, retinanet_loss
 
@@ -30,14 +31,17 @@ class RetinaNet(Detector):
     grid: "network" places anchors by the network's strides. "image" divides the image's side by the
         map's rows, as torchvision does; its weights have learned with that. They differ where a
         side is no multiple of the coarsest stride.
+    normalise: "batch" divides the loss by the positive anchors of the batch; "images" that of each
+        image by its own, and takes the mean, as torchvision does.
     score_threshold, candidates, nms_threshold, max_detections: of `decode`.
+    resize: see `Detector`.
     Source: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017.
-        torchvision.models.detection.RetinaNet, which resizes images by itself: here they stay as
-        they are, and `course_lib.engine` resizes where it is asked to.
+        torchvision.models.detection.RetinaNet.
     """
 
     # What the small one learns best with, for `course_lib.engine.FitConfig`.
     recommended: ClassVar[dict[str, Any]] = {"lr": 1e-2, "batch_size": 16}
+    published_eps: ClassVar[float] = 0.0
 
     def __init__(
         self,
@@ -53,12 +57,14 @@ class RetinaNet(Detector):
         head_depth: int = 4,
         head_norm: Norm | None = None,
         grid: Literal["network", "image"] = "network",
+        normalise: Literal["batch", "images"] = "batch",
         score_threshold: float | int = 0.05,
         candidates: int = 1000,
         nms_threshold: float | int = 0.5,
         max_detections: int = 300,
+        resize: Resize | None = None,
     ) -> None:
-        super().__init__(num_classes, stride=32)
+        super().__init__(num_classes, stride=32, resize=resize)
         there = [stride.bit_length() - 1 for stride in backbone.strides]
         self.levels = there if levels is None else list(levels)
         if not self.levels or not set(self.levels) <= set(there):
@@ -77,6 +83,7 @@ class RetinaNet(Detector):
         self.anchors = anchors
         self.alpha, self.gamma, self.beta = alpha, gamma, beta
         self.grid = grid
+        self.normalise = normalise
         self.inference: dict[str, Any] = {
             "score_threshold": score_threshold,
             "candidates": candidates,
@@ -104,21 +111,20 @@ class RetinaNet(Detector):
 
     def loss(self, images: Images, targets: Sequence[Target]) -> dict[str, Tensor]:
         """`classification` and `bbox_regression`, see `retinanet_loss`. Crowds are ignored."""
-        batch, _ = self.prepare(images)
+        batch, sizes = self.prepare(images)
+        targets = self.prepare_targets(images, targets, sizes)
         outputs = self(batch)
         anchors = torch.cat(self.grid_of(batch.shape[-2:]))  # [N, 4]
         assigned = [assign_targets(anchors, *objects_of(target, IGNORED)) for target in targets]
+        said = outputs["cls_logits"], outputs["bbox_regression"]
+        focal: dict[str, Any] = {"alpha": self.alpha, "gamma": self.gamma, "beta": self.beta}
+        if self.normalise == "images":
+            rows = zip(*said, *zip(*assigned, strict=True), strict=True)
+            terms = [retinanet_loss(*row, **focal) for row in rows]
+            return {name: torch.stack([t[name] for t in terms]).mean() for name in terms[0]}
         classes, deltas = (torch.stack(parts) for parts in zip(*assigned, strict=True))
-        return retinanet_loss(
-            outputs["cls_logits"],
-            outputs["bbox_regression"],
-            classes,
-            deltas,
-            alpha=self.alpha,
-            gamma=self.gamma,
-            beta=self.beta,
-            positives=mean_over_processes((classes >= 0).sum()),
-        )
+        positives = mean_over_processes((classes >= 0).sum())
+        return retinanet_loss(*said, classes, deltas, **focal, positives=positives)
 
     @torch.no_grad()
     def detect(self, images: Images) -> list[Detections]:
@@ -127,12 +133,13 @@ class RetinaNet(Detector):
         outputs = self(batch)
         anchors = self.grid_of(batch.shape[-2:])
         numbers = [len(level) for level in anchors]
-        return [
+        found = [
             decode(logits.split(numbers), deltas.split(numbers), anchors, size, **self.inference)
             for logits, deltas, size in zip(
                 outputs["cls_logits"], outputs["bbox_regression"], sizes, strict=True
             )
         ]
+        return self.in_own_pixels(images, found, sizes)
 
 
 def retinanet(
@@ -178,4 +185,5 @@ def retinanet_resnet50_fpn(
     firsts = (32, 64, 128, 256, 512)
     sizes = [(size, int(size * 2 ** (1 / 3)), int(size * 2 ** (2 / 3))) for size in firsts]
     anchors = AnchorGenerator(sizes, (0.5, 1.0, 2.0))
-    return RetinaNet(backbone, num_classes, anchors, **{"grid": "image", **options})
+    usual = {"grid": "image", "resize": Resize(), "normalise": "images"}
+    return RetinaNet(backbone, num_classes, anchors, **{**usual, **options})
