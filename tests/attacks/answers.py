@@ -457,7 +457,7 @@ ATTACKS: tuple[Attack, ...] = (
         (LOOKS_HONEST,),
         box_iou=SECOND_JUDGE,
         slow=True,
-        told=("not-from-source",),
+        told=("look-at-source",),
     ),
     in_answers(
         "hidden-judge",
@@ -465,7 +465,7 @@ ATTACKS: tuple[Attack, ...] = (
         (LOOKS_HONEST,),
         box_iou=HIDDEN_JUDGE,
         slow=True,
-        told=("not-from-source",),
+        told=("look-at-source",),
     ),
     in_answers(
         "at-fork-judge",
@@ -480,6 +480,6 @@ ATTACKS: tuple[Attack, ...] = (
         (LOOKS_HONEST,),
         box_iou=INSIDE_JUDGE,
         slow=True,
-        told=("not-from-source",),
+        told=("look-at-source",),
     ),
 )
