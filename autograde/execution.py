@@ -80,6 +80,9 @@ def _manager(sandbox: Sandbox, server: WarmServer | None = None) -> SandboxKerne
     context = zmq.asyncio.Context()
     context.setsockopt(zmq.MAXMSGSIZE, sandbox.limits.message)
     context.setsockopt(zmq.RCVHWM, 32)  # messages that may wait in our memory
+    # Who breaks the line at the other end, by writing into every file that is open, takes no
+    # message ever again: a send must not wait for that.
+    context.setsockopt(zmq.SNDTIMEO, 1000 * GRACE)
     manager = SandboxKernelManager(
         transport="ipc", connection_file=str(sandbox.room / "kernel.json"), context=context
     )

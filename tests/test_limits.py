@@ -20,7 +20,7 @@ from conftest import needs_sandbox
 
 from autograde import execution, results
 from autograde.cells import restore
-from autograde.results import Result, judged
+from autograde.results import Result, judged, make_result
 from autograde.sandbox import Limits
 
 pytestmark = needs_sandbox
@@ -193,3 +193,25 @@ def test_outputs_are_bounded(grade: Grade) -> None:
     assert max(kept) < 3 << 19
     assert sum(kept) < 5 << 19
     assert points(result) == POINTS
+
+
+BREAKS_THE_LINE = """
+import os
+for _ in range(3):
+    for k in range(3, 256):
+        try:
+            os.write(k, b"\\xff" * 999)
+        except OSError:
+            pass
+"""
+
+
+def test_a_kernel_that_breaks_the_line_to_the_judge_holds_nobody_up() -> None:
+    """Garbage in every open file, so in the sockets as well: a message to it may never go out."""
+    for _ in range(3):
+        began = time.monotonic()
+        result = make_result(
+            handed_in(last=[BREAKS_THE_LINE]), handed_in(), LESSON, SECRET, Limits(cell_seconds=4)
+        )
+        assert time.monotonic() - began < 60
+        assert points(result)["box_area"] in (0.0, POINTS["box_area"])
