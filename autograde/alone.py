@@ -9,7 +9,6 @@ definition uses; and in those nothing deep may stand. What remains is what a per
 from __future__ import annotations
 
 import ast
-import copy
 import re
 import symtable
 from collections.abc import Iterable
@@ -39,20 +38,11 @@ DEEP_NAMES = {
 DEEP_ATTRIBUTES = {
     *("os", "sys", "gc", "ctypes", "inspect", "importlib", "subprocess", "multiprocessing"),
     *("threading", "builtins", "socket", "pickle", "marshal", "runpy", "pty", "posix", "fcntl"),
-    *(
-        "mmap",
-        "asyncio",
-        "concurrent",
-        "shutil",
-        "pathlib",
-        "io",
-        "tempfile",
-        "traceback",
-        "atexit",
-    ),
+    *("mmap", "asyncio", "concurrent", "shutil", "pathlib", "io", "tempfile", "traceback"),
+    *("atexit", "user_ns"),
     *("sysconfig", "weakref", "linecache", "pdb", "cffi", "ctypeslib", "f2py", "cpp_extension"),
     *("hub", "package", "ops", "f_back", "f_globals", "f_locals", "f_builtins", "gi_frame"),
-    *("cr_frame", "ag_frame", "tb_frame", "attrgetter", "methodcaller", "user_ns"),
+    *("cr_frame", "ag_frame", "tb_frame", "attrgetter", "methodcaller"),
 }
 PLAIN_PARTS = ("sys.float_info", "sys.maxsize", "sys.version")
 PLAIN_DUNDERS = {
@@ -224,8 +214,10 @@ def settle(
         else:
             code = "\n".join(ast.unparse(node) for node in uses(claim.code, name))
             cells += [new_code_cell(code), claim.check]
+    if not cells:
+        return refused
     # Nothing deep stands in these cells, so that one kernel can take them one after another.
-    alone = execute(new_notebook(cells=copy.deepcopy(cells)), sheets, limits)
+    alone = execute(new_notebook(cells=cells), sheets, limits)
     for claim in claims:
         name = claim.verdict.exercise
         if name in refused:

@@ -6,9 +6,11 @@ import inspect
 import math
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
+from random_boxes import random_boxes
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -31,13 +33,7 @@ from course_lib.models.retinanet import (
 )
 
 SIDE = 64
-
-
-def boxes(count: int, seed: int, side: int = SIDE) -> Tensor:
-    dice = torch.Generator().manual_seed(seed)
-    size = 6 + torch.rand(count, 2, generator=dice) * side / 2
-    corner = torch.rand(count, 2, generator=dice) * (side - size)
-    return torch.cat((corner, corner + size), dim=1)
+boxes = partial(random_boxes, side=SIDE)
 
 
 def anchors(offset: float = 0.5) -> list[Tensor]:

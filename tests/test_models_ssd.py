@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
+from random_boxes import random_boxes
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -23,6 +25,7 @@ from course_lib.models.ssd import (
 from course_lib.suppression import nms
 
 SIDE = 96
+boxes = partial(random_boxes, side=SIDE)
 LAYOUT = DefaultBoxLayout(
     size=(SIDE, SIDE),
     grids=((6, 6), (3, 3)),
@@ -34,13 +37,6 @@ LAYOUT = DefaultBoxLayout(
 
 def places() -> Tensor:
     return default_boxes(*LAYOUT)
-
-
-def boxes(count: int, seed: int) -> Tensor:
-    dice = torch.Generator().manual_seed(seed)
-    size = 6 + torch.rand(count, 2, generator=dice) * SIDE / 2
-    corner = torch.rand(count, 2, generator=dice) * (SIDE - size)
-    return torch.cat((corner, corner + size), dim=1)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 9])

@@ -15,13 +15,14 @@ Names of the parameters are torchvision's.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from course_lib.anchors import AnchorGenerator, pyramid_grids
 from course_lib.models.backbones import ResNet
 from course_lib.models.norms import Norm, norm_layer
 
@@ -159,6 +160,42 @@ class BackboneWithFPN(nn.Module):
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
         return self.fpn(self.body(images)[self.lowest - 2 :])
+
+
+Grid = Literal["network", "image"]
+
+
+def grids_and_strides(
+    size: Sequence[int], strides: Sequence[int], grid: str
+) -> tuple[list[tuple[int, int]], list[Any]]:
+    """(rows, columns) of each level for images of `size` (height, width), and pixels a location.
+
+    grid: "network" gives the network's strides. "image" divides the image's sides by rows and
+        columns, as torchvision does: (down, across). They differ where a side is no multiple of the
+        coarsest stride.
+    """
+    height, width = size
+    grids = pyramid_grids((height, width), strides)
+    if grid == "network":
+        return grids, list(strides)
+    return grids, [(height // rows, width // columns) for rows, columns in grids]
+
+
+def check_grid(grid: str) -> None:
+    """A ValueError for anything but the two that there are."""
+    if grid not in ("network", "image"):
+        raise ValueError(f'grid must be "network" or "image", got {grid!r}')
+
+
+def anchors_per_location(anchors: AnchorGenerator, levels: int) -> int:
+    """How many anchors a location has, the same number at each of so many levels."""
+    numbers = set(anchors.num_anchors_per_location())
+    if len(anchors.sizes) != levels or len(numbers) != 1:
+        raise ValueError(
+            f"anchors must have sizes for each of the {levels} levels, as many at all of them, "
+            f"got {anchors.sizes} with {anchors.aspect_ratios}"
+        )
+    return numbers.pop()
 
 
 def initialise(module: nn.Module) -> None:

@@ -8,6 +8,7 @@ The arithmetic is in pure functions: `propose` and `proposal_targets` of the fir
 `fasterrcnn_resnet50_fpn` and `maskrcnn_resnet50_fpn` those with the published weights.
 """
 
+from course_lib.models.background import BACKGROUND, IGNORED
 from course_lib.models.faster_rcnn.detector import (
     FasterRCNN,
     faster_rcnn,
@@ -22,13 +23,7 @@ from course_lib.models.faster_rcnn.heads import (
 from course_lib.models.faster_rcnn.mask_detector import MaskRCNN, maskrcnn_resnet50_fpn
 from course_lib.models.faster_rcnn.masks import mask_loss, mask_targets, paste_masks
 from course_lib.models.faster_rcnn.proposals import proposal_loss, proposal_targets, propose
-from course_lib.models.faster_rcnn.steps import (
-    BACKGROUND,
-    IGNORED,
-    assign_proposals,
-    decode,
-    detection_loss,
-)
+from course_lib.models.faster_rcnn.steps import assign_proposals, decode, detection_loss
 
 __all__ = [
     "BACKGROUND",

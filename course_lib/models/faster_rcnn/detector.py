@@ -14,18 +14,18 @@ from course_lib.anchors import AnchorGenerator
 from course_lib.coding import encode_boxes
 from course_lib.matching import sample_balanced
 from course_lib.models.backbones import create_backbone
-from course_lib.models.detector import Detections, Detector, Images, Target
+from course_lib.models.background import IGNORED, WEIGHTS, DetectorWithBackground
+from course_lib.models.detector import Detections, Images, Target
 from course_lib.models.faster_rcnn.heads import RegionProposalNetwork, RoIHeads
 from course_lib.models.faster_rcnn.proposals import proposal_loss, proposal_targets, propose
-from course_lib.models.faster_rcnn.steps import (
-    IGNORED,
-    WEIGHTS,
-    assign_proposals,
-    decode,
-    detection_loss,
-)
+from course_lib.models.faster_rcnn.steps import assign_proposals, decode, detection_loss
 from course_lib.models.norms import Norm
-from course_lib.models.pyramid import BackboneWithFPN
+from course_lib.models.pyramid import (
+    BackboneWithFPN,
+    anchors_per_location,
+    check_grid,
+    grids_and_strides,
+)
 from course_lib.models.resize import Resize, Size
 
 Maps = list[Tensor]
@@ -45,12 +45,10 @@ class Sampled:
     deltas: Tensor
 
 
-class FasterRCNN(Detector):
+class FasterRCNN(DetectorWithBackground):
     """Proposals from anchors on a pyramid; what is pooled of each says a class and four deltas.
 
-    num_classes: K kinds of objects, labels 0..K-1; the network has an output more for background.
-        With `background_is_0`, num_classes counts background, and label 0 is nobody's, as in
-        torchvision: that is how its weights number COCO's categories.
+    num_classes, background_is_0: see `DetectorWithBackground`.
     anchors: sizes and ratios of each level, the same number a location at all.
     pooled: rows and columns that a proposal is pooled to. width: of the two linear layers.
     grid: "image" places anchors as torchvision does, see `RetinaNet`.
@@ -90,21 +88,13 @@ class FasterRCNN(Detector):
         max_detections: int = 100,
         resize: Resize | None = None,
     ) -> None:
-        super().__init__(num_classes, stride=32, resize=resize)
-        per_location = set(anchors.num_anchors_per_location())
-        if len(anchors.sizes) != len(backbone.strides) or len(per_location) != 1:
-            raise ValueError(
-                f"anchors must have sizes for each of the {len(backbone.strides)} levels, as many "
-                f"at all of them, got {anchors.sizes} with {anchors.aspect_ratios}"
-            )
-        if grid not in ("network", "image"):
-            raise ValueError(f'grid must be "network" or "image", got {grid!r}')
-        self.shift = 0 if background_is_0 else 1  # from a label to the network's class
-        self.num_outputs = num_classes + self.shift
+        super().__init__(num_classes, background_is_0=background_is_0, stride=32, resize=resize)
+        check_grid(grid)
+        per_location = anchors_per_location(anchors, len(backbone.strides))
         self.backbone = backbone
         self.anchors = anchors
         self.grid = grid
-        self.rpn = RegionProposalNetwork(backbone.out_channels, per_location.pop())
+        self.rpn = RegionProposalNetwork(backbone.out_channels, per_location)
         # What is pooled from is P2 to P5; a pooled P6 is for large anchors only.
         levels = [f"{number}" for number, stride in enumerate(backbone.strides) if stride <= 32]
         self.roi_heads = self.heads(levels, pooled, width)
@@ -139,11 +129,7 @@ class FasterRCNN(Detector):
 
     def grid_of(self, size: Sequence[int]) -> list[Float[Tensor, "_ 4"]]:
         """The anchors of each level, for images padded to `size` (height, width)."""
-        height, width = size
-        strides: list[Any] = list(self.backbone.strides)
-        grids = [(-(-height // stride), -(-width // stride)) for stride in strides]
-        if self.grid == "image":
-            strides = [(height // rows, width // columns) for rows, columns in grids]
+        grids, strides = grids_and_strides(size, self.backbone.strides, self.grid)
         return self.anchors(grids, strides, device=self.pixel_mean.device)
 
     def propose(
@@ -200,7 +186,7 @@ class FasterRCNN(Detector):
         """The terms of the region proposal network."""
         rows = []
         for target in targets:
-            wanted, deltas = proposal_targets(anchors, *self._objects(target))
+            wanted, deltas = proposal_targets(anchors, *self.objects(target))
             rows.append((deltas, *sample_balanced(wanted, self.rpn_drawn, self.rpn_positive)))
         parts = (torch.stack(part) for part in zip(*rows, strict=True))
         return proposal_loss(said["objectness"], said["bbox_regression"], *parts)
@@ -208,7 +194,7 @@ class FasterRCNN(Detector):
     @torch.no_grad()
     def sample(self, proposals: Tensor, target: Target) -> Sampled:
         """The proposals of one image to look at, those of the objects themselves among them."""
-        boxes, labels = self._objects(target)
+        boxes, labels = self.objects(target)
         single = labels != IGNORED
         proposals = torch.cat((proposals, boxes[single].to(proposals.dtype)))
         classes, objects = assign_proposals(proposals, boxes, labels)
@@ -225,13 +211,6 @@ class FasterRCNN(Detector):
     ) -> dict[str, Tensor]:
         """Terms of what a subclass adds to the second stage."""
         return {}
-
-    def _objects(self, target: Target) -> tuple[Tensor, Tensor]:
-        """Boxes and the network's classes of a target; IGNORED for a crowd."""
-        classes = target["labels"] + self.shift
-        if "iscrowd" in target:
-            classes = classes.masked_fill(target["iscrowd"].bool(), IGNORED)
-        return target["boxes"], classes
 
     @torch.no_grad()
     def detect(self, images: Images) -> list[Detections]:
@@ -252,8 +231,6 @@ class FasterRCNN(Detector):
             )
         ]
         self.add_to(found, maps, sizes)
-        for each in found:
-            each["labels"] = each["labels"] - self.shift
         return self.in_own_pixels(images, found, sizes)
 
     def add_to(self, found: list[Detections], maps: Maps, sizes: Sequence[Size]) -> None:
@@ -265,7 +242,7 @@ def named(maps: Maps) -> dict[str, Tensor]:
 
 
 def faster_rcnn(num_classes: int, *, channels: int = 64, **options: Any) -> FasterRCNN:
-    """A Faster R-CNN that learns small scenes from nothing in a few minutes on two CPU cores.
+    """A Faster R-CNN that learns small scenes from nothing in two minutes on two CPU cores.
 
     Three levels with strides 8, 16 and 32, three anchors a location. options: those of
     `FasterRCNN`.

@@ -27,12 +27,9 @@ from course_lib.boxes import box_iou, clip_boxes_to_image, remove_small_boxes
 from course_lib.coding import decode_boxes
 from course_lib.losses import smooth_l1_loss
 from course_lib.matching import match_anchors
+from course_lib.models.background import BACKGROUND, WEIGHTS
 from course_lib.models.faster_rcnn.proposals import BETA
 from course_lib.suppression import batched_nms
-
-BACKGROUND = 0
-IGNORED = -1
-WEIGHTS = (10.0, 10.0, 5.0, 5.0)  # of the deltas: good proposals are near, their deltas small
 
 
 def assign_proposals(

@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from course_lib._distributed import mean_over_processes
-from course_lib.anchors import pyramid_grids
 from course_lib.models.backbones import create_backbone
 from course_lib.models.detector import Detections, Detector, Images, Target, objects_of
 from course_lib.models.fcos.heads import FCOSHead, Sides
@@ -23,7 +22,7 @@ from course_lib.models.fcos.steps import (
     grid_locations,
 )
 from course_lib.models.norms import Norm
-from course_lib.models.pyramid import BackboneWithFPN
+from course_lib.models.pyramid import BackboneWithFPN, Grid, check_grid, grids_and_strides
 from course_lib.models.resize import Resize
 
 
@@ -58,7 +57,7 @@ class FCOS(Detector):
         gamma: float | int = 2,
         box_loss: Literal["iou", "giou"] = "giou",
         offset: float | int = 0.5,
-        grid: Literal["network", "image"] = "network",
+        grid: Grid = "network",
         prior: float | int = 0.01,
         head_depth: int = 4,
         head_norm: Norm | None = "group",
@@ -70,6 +69,7 @@ class FCOS(Detector):
         resize: Resize | None = None,
     ) -> None:
         super().__init__(num_classes, stride=32, resize=resize)
+        check_grid(grid)
         if len(ranges) != len(backbone.strides):
             raise ValueError(
                 f"ranges must be {len(backbone.strides)}, one for each level of the backbone, "
@@ -106,11 +106,7 @@ class FCOS(Detector):
 
     def locations_of(self, size: Sequence[int]) -> list[Float[Tensor, "_ 2"]]:
         """The locations of each level, for images padded to `size` (height, width)."""
-        height, width = size
-        strides: Sequence[Any] = self.backbone.strides
-        grids = pyramid_grids((height, width), strides)
-        if self.grid == "image":
-            strides = [(height // rows, width // columns) for rows, columns in grids]
+        grids, strides = grids_and_strides(size, self.backbone.strides, self.grid)
         return [
             grid_locations(grid, stride, self.offset, device=self.pixel_mean.device)
             for grid, stride in zip(grids, strides, strict=True)

@@ -14,7 +14,13 @@ from course_lib.anchors import AnchorGenerator
 from course_lib.models.backbones import create_backbone
 from course_lib.models.detector import Detections, Detector, Images, Target, objects_of
 from course_lib.models.norms import Norm
-from course_lib.models.pyramid import BackboneWithFPN
+from course_lib.models.pyramid import (
+    BackboneWithFPN,
+    Grid,
+    anchors_per_location,
+    check_grid,
+    grids_and_strides,
+)
 from course_lib.models.resize import Resize
 from course_lib.models.retinanet.heads import RetinaNetHead
 from course_lib.models.retinanet.steps import IGNORED, assign_targets, decode, retinanet_loss
@@ -56,7 +62,7 @@ class RetinaNet(Detector):
         prior: float | int = 0.01,
         head_depth: int = 4,
         head_norm: Norm | None = None,
-        grid: Literal["network", "image"] = "network",
+        grid: Grid = "network",
         normalise: Literal["batch", "images"] = "batch",
         score_threshold: float | int = 0.05,
         candidates: int = 1000,
@@ -65,17 +71,12 @@ class RetinaNet(Detector):
         resize: Resize | None = None,
     ) -> None:
         super().__init__(num_classes, stride=32, resize=resize)
+        check_grid(grid)
         there = [stride.bit_length() - 1 for stride in backbone.strides]
         self.levels = there if levels is None else list(levels)
         if not self.levels or not set(self.levels) <= set(there):
             raise ValueError(f"levels must be some of {there}, got {self.levels}")
-        per_location = set(anchors.num_anchors_per_location())
-        if len(anchors.sizes) != len(self.levels) or len(per_location) != 1:
-            raise ValueError(
-                f"anchors must have sizes for each of the {len(self.levels)} levels, as many at "
-                f"all of them, got {anchors.sizes} with {anchors.aspect_ratios}"
-            )
-        (A,) = per_location
+        A = anchors_per_location(anchors, len(self.levels))
         self.backbone = backbone
         self.head = RetinaNetHead(
             backbone.out_channels, A, num_classes, prior=prior, depth=head_depth, norm=head_norm
@@ -102,11 +103,7 @@ class RetinaNet(Detector):
 
     def grid_of(self, size: Sequence[int]) -> list[Float[Tensor, "_ 4"]]:
         """The anchors of each level, for images padded to `size` (height, width)."""
-        height, width = size
-        grids = [(-(-height // 2**level), -(-width // 2**level)) for level in self.levels]
-        strides: list[Any] = [2**level for level in self.levels]
-        if self.grid == "image":
-            strides = [(height // rows, width // columns) for rows, columns in grids]
+        grids, strides = grids_and_strides(size, [2**level for level in self.levels], self.grid)
         return self.anchors(grids, strides, device=self.pixel_mean.device)
 
     def loss(self, images: Images, targets: Sequence[Target]) -> dict[str, Tensor]:

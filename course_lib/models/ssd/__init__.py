@@ -5,9 +5,10 @@ compares, with three hard negatives for each positive, `decode` makes detections
 detector around a backbone; `ssd300_vgg16` the one with the published weights.
 """
 
+from course_lib.models.background import BACKGROUND, IGNORED
 from course_lib.models.ssd.detector import SSD, ssd300_vgg16
 from course_lib.models.ssd.networks import SSDFeatureExtractorVGG, SSDHead
-from course_lib.models.ssd.steps import BACKGROUND, IGNORED, assign_targets, decode, ssd_loss
+from course_lib.models.ssd.steps import assign_targets, decode, ssd_loss
 
 __all__ = [
     "BACKGROUND",

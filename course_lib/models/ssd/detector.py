@@ -11,21 +11,22 @@ from torch import Tensor, nn
 
 from course_lib._distributed import mean_over_processes
 from course_lib.anchors import SSD300, DefaultBoxLayout, default_boxes
-from course_lib.models.detector import Detections, Detector, Images, Target
+from course_lib.models.background import DetectorWithBackground
+from course_lib.models.detector import Detections, Images, Target
 from course_lib.models.resize import Resize
 from course_lib.models.ssd.networks import SSDFeatureExtractorVGG, SSDHead
-from course_lib.models.ssd.steps import IGNORED, assign_targets, decode, ssd_loss
+from course_lib.models.ssd.steps import assign_targets, decode, ssd_loss
 
 # Of torchvision's weights: the mean colour of ImageNet, and pixels left in 0..255.
 VGG_MEAN = (0.48235, 0.45882, 0.40784)
 VGG_STD = (1 / 255, 1 / 255, 1 / 255)
 
 
-class SSD(Detector):
+class SSD(DetectorWithBackground):
     """Default boxes on several maps, a class and four deltas for each, softmax.
 
     backbone: an image to maps, with `channels` of each.
-    num_classes, background_is_0: see `FasterRCNN`.
+    num_classes, background_is_0: see `DetectorWithBackground`.
     layout: the size of the image and its default boxes, such as `course_lib.anchors.SSD300`. Images
         are brought to that size, whatever becomes of their shape.
     negatives: for each positive, in the loss.
@@ -50,11 +51,17 @@ class SSD(Detector):
         max_detections: int = 200,
     ) -> None:
         resize = Resize(fixed=layout.size)
-        super().__init__(num_classes, stride=1, mean=VGG_MEAN, std=VGG_STD, resize=resize)
-        self.shift = 0 if background_is_0 else 1  # from a label to the network's class
+        super().__init__(
+            num_classes,
+            background_is_0=background_is_0,
+            stride=1,
+            mean=VGG_MEAN,
+            std=VGG_STD,
+            resize=resize,
+        )
         self.backbone = backbone
         per_location = [2 + 2 * len(ratios) for ratios in layout.aspect_ratios]
-        self.head = SSDHead(backbone.channels, per_location, num_classes + self.shift)
+        self.head = SSDHead(backbone.channels, per_location, self.num_outputs)
         self.register_buffer("anchors", default_boxes(*layout), persistent=False)
         self.negatives = negatives
         self.inference: dict[str, Any] = {
@@ -74,7 +81,7 @@ class SSD(Detector):
         batch, sizes = self.prepare(images)
         targets = self.prepare_targets(images, targets, sizes)
         outputs = self(batch)
-        assigned = [assign_targets(self.anchors, *self._objects(target)) for target in targets]
+        assigned = [assign_targets(self.anchors, *self.objects(target)) for target in targets]
         classes, deltas = (torch.stack(parts) for parts in zip(*assigned, strict=True))
         return ssd_loss(
             outputs["cls_logits"],
@@ -84,12 +91,6 @@ class SSD(Detector):
             negatives=self.negatives,
             positives=mean_over_processes((classes > 0).sum()),
         )
-
-    def _objects(self, target: Target) -> tuple[Tensor, Tensor]:
-        classes = target["labels"] + self.shift
-        if "iscrowd" in target:
-            classes = classes.masked_fill(target["iscrowd"].bool(), IGNORED)
-        return target["boxes"], classes
 
     @torch.no_grad()
     def detect(self, images: Images) -> list[Detections]:
@@ -102,8 +103,6 @@ class SSD(Detector):
                 outputs["cls_logits"], outputs["bbox_regression"], sizes, strict=True
             )
         ]
-        for each in found:
-            each["labels"] = each["labels"] - self.shift
         return self.in_own_pixels(images, found, sizes)
 
 

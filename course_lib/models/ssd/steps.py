@@ -27,11 +27,8 @@ from course_lib.boxes import box_iou
 from course_lib.coding import decode_boxes, encode_boxes
 from course_lib.losses import hard_negative_mining, smooth_l1_loss
 from course_lib.matching import match_anchors
+from course_lib.models.background import BACKGROUND, WEIGHTS
 from course_lib.models.candidates import suppress
-
-BACKGROUND = 0
-IGNORED = -1
-WEIGHTS = (10.0, 10.0, 5.0, 5.0)  # "variances" of 0.1 and 0.2 in the authors' code
 
 
 def assign_targets(
