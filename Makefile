@@ -78,7 +78,8 @@ test-full: lint
 	@touch $@
 
 bench: .venv-peer/installed
-	.venv-peer/bin/python -m benchmarks
+	.venv-peer/bin/python -m benchmarks.ops
+	.venv-peer/bin/python -m benchmarks.models
 
 equivalence: .venv-peer/installed
 	.venv-peer/bin/python -m benchmarks.equivalence $(EQUIVALENCE_OPTIONS)

@@ -53,6 +53,12 @@ def _closed(dotted: str) -> bool:
     return dotted.split(".")[0] in CLOSED and not dotted.startswith(OPEN)
 
 
+def _private(dotted: str) -> bool:
+    """A part of the library that is nobody's tool: the inside of a fast version, say."""
+    parts = dotted.split(".")[1:]
+    return parts[:1] == ["kernels"] or any(part.startswith("_") for part in parts)
+
+
 def _names_library(node: ast.AST) -> bool:
     text = node.value if isinstance(node, ast.Constant) else None
     return isinstance(text, str) and len(text) < 200 and any(word in text for word in CLOSED)
@@ -134,7 +140,7 @@ def borrowed(
                 root, _, rest = text.partition(".")
                 full = ".".join(p for p in (aliases.get(root, root), rest) if p)
                 last = full.rpartition(".")[2]
-                if _closed(full) and (last in (name, "*") or last.startswith("_")):
+                if _closed(full) and (last in (name, "*") or _private(full)):
                     library.add(full)
             free = free_names(node)
             hiding |= (free & HIDING) - bound.keys()

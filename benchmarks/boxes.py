@@ -12,11 +12,12 @@ from course_lib import boxes as ours
 IMAGE_SIZE = (600, 800)  # H, W
 
 
-def comparisons() -> list[Comparison]:
+def comparisons(device: str) -> list[Comparison]:
     rows: list[Comparison] = []
 
     def add(op: str, size: str, *args: object, **kwargs: object) -> None:
         name = op.split()[0]
+        args = tuple(each.to(device) if isinstance(each, Tensor) else each for each in args)
         their_call = partial(getattr(theirs, name), *args, **kwargs)
         our_call = partial(getattr(ours, name), *args, **kwargs)
         # Converted boxes are in pixels, where one step of float32 is 6e-5 at 800.

@@ -102,12 +102,17 @@ def _frozen(module: Any) -> Any:
     return module
 
 
-def images_and_targets(count: int, seed: int, masks: bool) -> tuple[list[Tensor], list[Any]]:
-    """Random images with soft structure, 120 to 500 pixels a side, and one to six boxes in each."""
+def images_and_targets(
+    count: int, seed: int, masks: bool, side: int | None = None
+) -> tuple[list[Tensor], list[Any]]:
+    """Random images with soft structure, and one to six boxes in each.
+
+    side: of square images; by default they have 120 to 500 pixels a side.
+    """
     make = torch.Generator().manual_seed(seed)
     images, targets = [], []
     for _ in range(count):
-        H, W = (int(x) for x in torch.randint(120, 500, (2,), generator=make))
+        H, W = (side or int(x) for x in torch.randint(120, 500, (2,), generator=make))
         coarse = torch.rand(1, 3, 9, 9, generator=make)
         fine = 0.2 * torch.rand(3, H, W, generator=make)
         image = torch.nn.functional.interpolate(coarse, (H, W), mode="bicubic")[0]

@@ -1,9 +1,5 @@
-"""What of course_lib.pooling is compared with torchvision.ops, forward and with its gradient.
+"""What of course_lib.pooling is compared with torchvision.ops, forward and with its gradient."""
 
-`python -m benchmarks.pooling` measures memory: the most that each side holds at one time.
-"""
-
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -11,7 +7,6 @@ from types import ModuleType
 import torch
 import torchvision.ops as theirs
 from torch import Tensor
-from torch.profiler import profile
 
 from benchmarks.measure import Comparison
 from course_lib import pooling as ours
@@ -29,28 +24,37 @@ class Call:
     size: str
     pool: Callable[[ModuleType], Tensor]
     maps: list[Tensor]
+    n: int = 0
 
 
-def calls() -> list[Call]:
+def calls(device: str) -> list[Call]:
     generator = torch.Generator().manual_seed(11)
     H, W = IMAGE_SIZE
     maps = [torch.randn(1, CHANNELS, H // s, W // s, generator=generator) for s in STRIDES]
-    maps = [each.requires_grad_() for each in maps]
+    maps = [each.to(device).requires_grad_() for each in maps]
     levels = {str(number): each for number, each in enumerate(maps)}
-    some, many = [random_rois(512, generator)], [random_rois(1000, generator)]
+    some, many = ([random_rois(R, generator).to(device)] for R in (512, 1000))
     middle, scale = maps[2], 1 / STRIDES[2]
 
-    def align(sampling_ratio: int, aligned: bool) -> Callable[[ModuleType], Tensor]:
-        return lambda library: library.roi_align(middle, some, BINS, scale, sampling_ratio, aligned)
+    def align(
+        sampling_ratio: int, aligned: bool, rois: list[Tensor]
+    ) -> Callable[[ModuleType], Tensor]:
+        return lambda library: library.roi_align(middle, rois, BINS, scale, sampling_ratio, aligned)
 
     def pyramid(library: ModuleType) -> Tensor:
         pooler = library.MultiScaleRoIAlign(list(levels), BINS, SAMPLES)
         return pooler(levels, many, [IMAGE_SIZE])
 
     size = f"512 on {CHANNELS} × {middle.shape[2]} × {middle.shape[3]}"
+    series = []
+    for R in (10, 100, 500, 2000):
+        rois = [random_rois(R, generator).to(device)]
+        call = align(SAMPLES, False, rois)
+        series.append(Call("roi_align", f"{R:,}", call, [middle], R))
     return [
-        Call("roi_align 2 × 2 points", size, align(SAMPLES, True), [middle]),
-        Call("roi_align points by size", size, align(-1, False), [middle]),
+        *series,
+        Call("roi_align 2 × 2 points", size, align(SAMPLES, True, some), [middle]),
+        Call("roi_align points by size", size, align(-1, False, some), [middle]),
         Call("MultiScaleRoIAlign", f"1,000 on 4 levels of {H} × {W}", pyramid, maps),
         Call(
             "roi_pool", size, lambda library: library.roi_pool(middle, some, BINS, scale), [middle]
@@ -58,14 +62,15 @@ def calls() -> list[Call]:
     ]
 
 
-def comparisons() -> list[Comparison]:
+def comparisons(device: str) -> list[Comparison]:
     rows = []
-    for call in calls():
+    for call in calls(device):
         # torchvision places its points in float32: 1e-4 cells off at 1,000 pixels.
         forward = [lambda c=call, lib=lib: without_gradient(c, lib) for lib in (theirs, ours)]
-        rows.append(Comparison(call.op, call.size, forward[0], forward[1], atol=2e-3))
+        rows.append(Comparison(call.op, call.size, *forward, atol=2e-3, n=call.n))
         both = [lambda c=call, lib=lib: gradients(c, lib) for lib in (theirs, ours)]
-        rows.append(Comparison(f"{call.op} with gradient", call.size, both[0], both[1], atol=2e-3))
+        name = f"{call.op} with gradient"
+        rows.append(Comparison(name, call.size, *both, atol=2e-3, n=call.n))
     return rows
 
 
@@ -91,34 +96,3 @@ def random_rois(R: int, generator: torch.Generator) -> Tensor:
     centre = torch.rand(R, 2, generator=generator) * torch.tensor([W, H])
     side = 16 * 28 ** torch.rand(R, 2, generator=generator)
     return torch.cat((centre - side / 2, centre + side / 2), 1)
-
-
-def peak(call: Call, library: ModuleType) -> float:
-    """The most MiB that PyTorch holds at one time in forward and backward, the maps left out."""
-    for _ in range(2):  # the first run also makes what is made once
-        for each in call.maps:
-            each.grad = None
-        with profile(profile_memory=True) as record:
-            gradients(call, library)
-    steps = sorted(
-        (event.start_ns(), event.nbytes())
-        for event in record.profiler.kineto_results.events()
-        if event.name() == "[memory]"
-    )
-    sizes = torch.tensor([size for _, size in steps])
-    return sizes.cumsum(0).max().item() / 2**20
-
-
-def main() -> int:
-    torch.set_num_threads(2)
-    print("| op, with gradient | size | torchvision MiB | ours MiB | ratio |")
-    print("| --- | --- | ---: | ---: | ---: |")
-    for call in calls():
-        sides = [peak(call, library) for library in (theirs, ours)]
-        ratio = sides[1] / sides[0]
-        print(f"| {call.op} | {call.size} | {sides[0]:.1f} | {sides[1]:.1f} | {ratio:.2f} |")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

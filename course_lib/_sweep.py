@@ -1,47 +1,39 @@
 """Greedy NMS for thousands of boxes: the choice of `suppression.nms_steps`, fast.
 
-Boxes that overlap at all overlap in x. So we lay them out on a line in the order of their left
-edges: whatever a box can clash with starts before it ends, and follows it directly. Every class
-gets a stretch of the line for itself. Nothing but the order hangs on that, and rounding keeps
-order: where floats are too coarse for so long a line, we look at more pairs, and answer the same.
+Boxes that overlap at all overlap in x, and an IoU above t takes more: what two boxes share in x is
+more than t times the width of either. So we lay them out on a line in the order of their left
+edges: whatever a box can clash with starts before 1 - t of its width is over, and follows it
+directly. Every class gets a stretch of the line for itself. Nothing but the order hangs on that,
+and rounding keeps order: where floats are too coarse for so long a line, we look at more pairs, and
+answer the same.
 """
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from course_lib._threads import one_thread
 from course_lib.boxes import box_iou
 
 # A line is one tensor [9, n] with a column for each box, so that one operation picks boxes from it.
 LEFT, TOP, RIGHT, BOTTOM, AREA, START, END, CLASS, RANK = range(9)
+SLACK = 1 - 1e-6  # of the threshold: what rounding may take from an IoU is far less
 FEW = 256  # so few boxes are compared in one matrix
 FIRST_CHUNK = 256  # in a crowd, the best few boxes suppress most of the others already
 BLOCK = 2**15  # on the CPU, so many pairs are compared at once: as stay in the cache of a core
 CHUNK_PAIRS = 2**18  # and then about so many pairs are compared before the next suppression
 
 
-@torch.no_grad()
-def greedy(
-    boxes: Tensor, scores: Tensor, idxs: Tensor | None, iou_threshold: float | int
-) -> Tensor:
-    """Indices kept, best first: settle the best boxes left, drop what clashes with them, repeat."""
-    with one_thread():
-        return _greedy(boxes, scores, idxs, iou_threshold)
-
-
-def _greedy(
-    boxes: Tensor, scores: Tensor, idxs: Tensor | None, iou_threshold: float | int
-) -> Tensor:
-    order = best_first(scores)
-    boxes, classes = boxes.index_select(0, order), None if idxs is None else idxs[order]
+def greedy(boxes: Tensor, classes: Tensor | None, iou_threshold: float | int) -> Tensor:
+    """Which of some boxes that come best first are kept, [N, 4] to bool [N]: settle the best boxes
+    left, drop what clashes with them, repeat.
+    """
     if len(boxes) <= FEW:
         clash = clashes(boxes, boxes, iou_threshold)
         if classes is not None:
             clash &= classes[:, None] == classes
         better, worse = pairs_of(clash)
-        return order[settle_pairs(better, worse, len(boxes))]
-    keep, line = _lay_out(boxes, classes)
+        return settle_pairs(better, worse, len(boxes))
+    keep, line = _lay_out(boxes, classes, iou_threshold)
     size = FIRST_CHUNK if classes is None else _chunk_size(line)
     while size < line.shape[1]:
         best = line[RANK] <= line[RANK].kthvalue(size).values  # [n]
@@ -51,15 +43,18 @@ def _greedy(
         line = _pick(line, ~_suppressed(line, kept, iou_threshold, classes is not None))
         size = _chunk_size(line)
     keep[_settle_line(line, iou_threshold)[RANK].long()] = True
-    return order[keep]
+    return keep
 
 
-def _lay_out(boxes: Tensor, classes: Tensor | None) -> tuple[Tensor, Tensor]:
+def _lay_out(
+    boxes: Tensor, classes: Tensor | None, iou_threshold: float | int
+) -> tuple[Tensor, Tensor]:
     """Of boxes that come best first: which can clash with none, [N], and a line of the others."""
     left, top, right, bottom = _precise(boxes).T  # [N] each
     area = (right - left).clamp(min=0) * (bottom - top).clamp(min=0)
     solid = (area > 0) & (area < torch.inf)  # IoU with another is 0 or NaN, and no NaN is above
-    start, end = left.clamp(-1e30, 1e30), right.clamp(-1e30, 1e30)
+    reach = right - (right - left) * (iou_threshold * SLACK)
+    start, end = left.clamp(-1e30, 1e30), reach.clamp(-1e30, 1e30)
     number = torch.zeros_like(left)
     if classes is not None:
         number = classes.unique(return_inverse=True)[1].to(left)  # 0, 1, ..., K - 1

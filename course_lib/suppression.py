@@ -27,7 +27,8 @@ from jaxtyping import Bool, Float, Int, Int64, Num
 from torch import Tensor
 
 from course_lib._checks import check_boxes, check_tensor
-from course_lib._sweep import best_first, clashes, greedy, pairs_of, settle_pairs
+from course_lib._greedy import greedy
+from course_lib._sweep import best_first, clashes, pairs_of, settle_pairs
 from course_lib.boxes import box_iou
 
 

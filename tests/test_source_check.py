@@ -19,6 +19,8 @@ REFUSED = {
     "def box_iou(a, b): return h(a, b)",
     "through a variable": "secret = library\nbest = secret\ndef box_iou(a, b): return library.box_iou(a, b)",
     "private parts": "def box_iou(a, b):\n    i, u = library._overlap(a, b)\n    return i / u",
+    "a private module": "from course_lib._pairs import iou\ndef box_iou(a, b):\n    return iou(a, b)",
+    "a kernel": "from course_lib.kernels.nms import greedy\ndef box_iou(a, b):\n    return greedy(a, b)",
     "torchvision": "def box_iou(a, b):\n    import torchvision.ops as o\n    return o.box_iou(a, b)",
     "in a class": "class A:\n    f = library.box_iou\nbox_iou = A.f",
     "in a lambda": "box_iou = lambda a, b: library.box_iou(a, b)",

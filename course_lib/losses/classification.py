@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from course_lib._checks import check_tensor
+from course_lib.kernels import usable
 from course_lib.losses._reduction import Reduction, check_floats, reduce
 
 
@@ -54,6 +55,19 @@ def sigmoid_focal_loss(
             f"{list(inputs.shape)} and {list(targets.shape)}"
         )
     _check_weights(alpha, gamma)
+    loss = None
+    if usable(inputs):
+        from course_lib.kernels import focal_loss as kernel
+
+        if kernel.takes(inputs, targets, gamma):
+            loss = kernel.focal_loss(inputs, targets, alpha, gamma, _focal_loss)
+    if loss is None:
+        loss = _focal_loss(inputs, targets, alpha, gamma)
+    return reduce(loss, reduction).to(inputs.dtype)
+
+
+def _focal_loss(inputs: Tensor, targets: Tensor, alpha: float | int, gamma: float | int) -> Tensor:
+    """The loss of each logit, in float32 for half types."""
     dtype = torch.promote_types(inputs.dtype, torch.float32)
     x, t = inputs.to(dtype), targets.to(dtype)
     cross_entropy = -(t * logsigmoid(x) + (1 - t) * logsigmoid(-x))
@@ -62,7 +76,7 @@ def sigmoid_focal_loss(
     loss = _power(doubt, gamma) * cross_entropy
     if alpha >= 0:
         loss = (alpha * t + (1 - alpha) * (1 - t)) * loss
-    return reduce(loss, reduction).to(inputs.dtype)
+    return loss
 
 
 def softmax_focal_loss(

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Float64, Num
 from torch import Tensor
 
+from course_lib.kernels import usable
 from course_lib.pooling._bands import sampled_band
 from course_lib.pooling._regions import Boxes, Regions, Size, exact, pair, regions
 from course_lib.pooling._rows import pool_bands
@@ -37,10 +38,11 @@ def roi_align(
         from the box, and points all the same where sampling_ratio says how many.
     Dtype: that of input; half types are computed in float32. The place of the points is computed
         in float64, where torchvision's is in the dtype of the input.
-    Gradient: to the input, deterministic; to the boxes none, as in torchvision.
+    Gradient: to the input; to the boxes none, as in torchvision. On a GPU several bins add to a
+        cell in an order that is chance, unless torch.use_deterministic_algorithms is on.
     Source: He et al., Mask R-CNN, ICCV 2017, section 3; `aligned` is detectron2's.
-        torchvision.ops.roi_align, whose loops over bins and points are one sparse product here.
-        `roi_align_plain` is the loop.
+        torchvision.ops.roi_align, whose loops over bins and points are one sparse product here, and
+        on a GPU the kernel of `course_lib.kernels.roi_align`. `roi_align_plain` is the loop.
     """
     found = regions(input, boxes, spatial_scale)
     return align_regions([input], found, pair(output_size), sampling_ratio, aligned)
@@ -58,6 +60,12 @@ def align_regions(
     width, height = x2 - x1, y2 - y1
     if not aligned:
         width, height = width.clamp(min=1), height.clamp(min=1)
+    if usable(maps[0]):
+        from course_lib.kernels import roi_align as kernel
+
+        if kernel.takes(maps):
+            sides = torch.stack((x1, y1, width, height), dim=1)
+            return kernel.pool(maps, sides, found.image, found.level, bins, sampling_ratio)
     H, W = found.size(maps)
     y = sampled_band(y1, height, H, bins[0], sampling_ratio)
     x = sampled_band(x1, width, W, bins[1], sampling_ratio)

@@ -1,0 +1,31 @@
+"""Greedy NMS, whichever way is the fastest: a kernel on a GPU, numpy for few boxes, else a sweep.
+
+All of them answer what the loop `course_lib.suppression.nms_steps` answers.
+"""
+
+import torch
+from torch import Tensor
+
+from course_lib import _few, _sweep
+from course_lib._sweep import best_first
+from course_lib._threads import one_thread
+from course_lib.kernels import usable
+
+
+@torch.no_grad()
+def greedy(
+    boxes: Tensor, scores: Tensor, idxs: Tensor | None, iou_threshold: float | int
+) -> Tensor:
+    """Indices of the boxes that are kept, best first: [N, 4], [N] and [N] or None to [kept]."""
+    order = best_first(scores)
+    boxes, classes = boxes.index_select(0, order), None if idxs is None else idxs[order]
+    if usable(boxes):
+        from course_lib.kernels import nms as kernel
+
+        return order[kernel.greedy(boxes, classes, iou_threshold)]
+    if boxes.device.type == "cpu" and len(boxes) <= _few.MOST:
+        numbers = None if classes is None else classes.numpy()
+        keep = _few.greedy(boxes.detach().double().numpy(), numbers, iou_threshold)
+        return order[torch.from_numpy(keep)]
+    with one_thread():
+        return order[_sweep.greedy(boxes, classes, iou_threshold)]
