@@ -41,6 +41,8 @@ from autograde.results import hidden_sheets
 
 pytestmark = needs_sandbox
 
+NUMBER = r"\d+(?:\.\d+)?"
+WON_TEXT = rf"{WON}[\[\]\d., _]*"  # and the numbers that follow, whole
 HONEST = ("0-honest-first", "zz-honest-last")  # one before and one after all attackers
 KINDS = ("work", "gradebook", "environment", "home", "temporary", "keyring")
 CANARIES = {kind: f"canary-{kind}-{os.urandom(8).hex()}" for kind in KINDS}
@@ -124,6 +126,17 @@ class Graded:
         folders = [r / student / LESSON for r in (self.room.autograded, self.room.feedback)]
         files = [f for folder in folders for f in folder.rglob("*") if f.is_file()]
         return {str(f): f.read_text("utf-8", "replace") for f in files}
+
+    @cached_property
+    def shown_numbers(self) -> set[float]:
+        """Those that stand in the code of the lesson for everybody to read."""
+        sources = [c.source for c in self.room.source(LESSON).cells if c.cell_type == "code"]
+        return {float(number) for number in re.findall(NUMBER, "\n".join(sources))}
+
+    def open_to_all(self, told: str) -> bool:
+        """Does it tell only what the lesson itself gave to the attacker's function, in a figure?"""
+        numbers = {float(number) for number in re.findall(NUMBER, told)}
+        return bool(numbers) and numbers <= self.shown_numbers
 
     @cached_property
     def needles(self) -> set[tuple[str, ...]]:
@@ -301,7 +314,7 @@ def test_attack_gets_nothing_out(graded: Graded, attack: Attack) -> None:
     assert len(graded.needles) > 40  # how many differs with the secret
     for file, text in graded.written(attack.folder).items():
         found = [kind for kind, value in graded.secrets.items() if value in text]
-        found += re.findall(rf"{WON}.{{0,300}}", text)
+        found += [told for told in re.findall(WON_TEXT, text) if not graded.open_to_all(told)]
         assert found == [], file
         assert graded.hidden_numbers(text) == set(), file
     assert WON not in graded.told(attack.folder)

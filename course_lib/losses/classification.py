@@ -10,6 +10,8 @@ from torch.nn.functional import logsigmoid
 
 from course_lib._checks import check_tensor
 from course_lib.kernels import usable
+from course_lib.losses import _focal_blocks
+from course_lib.losses._focal_blocks import power
 from course_lib.losses._reduction import Reduction, check_floats, reduce
 
 
@@ -55,13 +57,15 @@ def sigmoid_focal_loss(
             f"{list(inputs.shape)} and {list(targets.shape)}"
         )
     _check_weights(alpha, gamma)
-    loss = None
     if usable(inputs):
         from course_lib.kernels import focal_loss as kernel
 
         if kernel.takes(inputs, targets, gamma):
             loss = kernel.focal_loss(inputs, targets, alpha, gamma, _focal_loss)
-    if loss is None:
+            return reduce(loss, reduction).to(inputs.dtype)
+    if _focal_blocks.takes(inputs, targets):
+        loss = _focal_blocks.focal_loss(inputs, targets, alpha, gamma, _focal_loss)
+    else:
         loss = _focal_loss(inputs, targets, alpha, gamma)
     return reduce(loss, reduction).to(inputs.dtype)
 
@@ -73,7 +77,7 @@ def _focal_loss(inputs: Tensor, targets: Tensor, alpha: float | int, gamma: floa
     cross_entropy = -(t * logsigmoid(x) + (1 - t) * logsigmoid(-x))
     # 1 − p_t as a sum of what is not negative: a subtraction from 1 would lose the small ones.
     doubt = t * _sigmoid(-x) + (1 - t) * _sigmoid(x)
-    loss = _power(doubt, gamma) * cross_entropy
+    loss = power(doubt, gamma) * cross_entropy
     if alpha >= 0:
         loss = (alpha * t + (1 - alpha) * (1 - t)) * loss
     return loss
@@ -139,7 +143,7 @@ def softmax_focal_loss(
     x, column = inputs.to(dtype), targets.long()[:, None]  # [N, K], [N, 1]
     others = x.scatter(1, column, -math.inf).logsumexp(1)  # [N]
     margin = x.gather(1, column).squeeze(1) - others  # [N]
-    loss = -_power(_sigmoid(-margin), gamma) * logsigmoid(margin)
+    loss = -power(_sigmoid(-margin), gamma) * logsigmoid(margin)
     if isinstance(alpha, Tensor):
         loss = alpha.to(dtype)[column.squeeze(1)] * loss
     elif alpha >= 0:
@@ -185,20 +189,6 @@ def _check_weights(alpha: float | int, gamma: float | int) -> None:
         raise ValueError(f"alpha must lie in 0..1, or below 0 for no weights, got {alpha}")
     if gamma < 0:
         raise ValueError(f"gamma must be 0 or more, got {gamma}")
-
-
-def _power(base: Tensor, exponent: float | int) -> Tensor:
-    """`base` in 0..1 to the power of an exponent that its dtype may not hold.
-
-    3.7 is 1e-7 more in float32, which shifts (1e-13)^3.7 by 3e-6 of its size.
-    """
-    # Above 0, because the slope of 0^γ is infinite for γ < 1.
-    base = base.clamp(min=torch.finfo(base.dtype).tiny)
-    held = torch.tensor(exponent, dtype=base.dtype).item()
-    power = base**held
-    if held != exponent:
-        power = power * torch.exp((exponent - held) * base.log())
-    return power
 
 
 def _sigmoid(x: Tensor) -> Tensor:
