@@ -2,106 +2,153 @@
 
 A call of numpy costs a third of a call of PyTorch, and with so few boxes the calls are what is
 paid. The boxes lie on a line in the order of their left edges; beside box i stand those that follow
-it, as far as any box reaches: a rectangle of pairs [n, reach] that needs no copy.
+it, as far as any box reaches: a rectangle of pairs [reach, n] that needs no copy.
+
+A line has a column for each box and the rows x1, y1, x2, y2 and area; where there are classes, a
+sixth says which, counted from 0.
 """
 
 import numpy as np
 
 from course_lib._sweep import SLACK
 
-FEW, MOST = 128, 1500  # boxes that are compared at once; boxes for which this is the fast way
+FEW, MOST = 192, 1500  # boxes that are compared at once; boxes for which this is the fast way
+PAIRS = 2**14  # whose numbers stay in the cache
 
 
-def greedy(boxes: np.ndarray, classes: np.ndarray | None, threshold: float | int) -> np.ndarray:
-    """Which of some boxes that come best first greedy NMS keeps: float64 [N, 4] to bool [N].
+def best_first(scores: np.ndarray) -> np.ndarray:
+    """The order of floats [N] from the highest down, equal ones as they came; NaN first, as in
+    PyTorch.
+    """
+    order = (-scores).argsort(kind="stable")
+    if len(order) and np.isnan(scores[order[-1]]):
+        odd = np.isnan(scores[order])
+        order = np.concatenate((order[odd], order[~odd]))
+    return order
+
+
+@np.errstate(all="ignore")
+def greedy(
+    boxes: np.ndarray, order: np.ndarray, classes: np.ndarray | None, threshold: float | int
+) -> np.ndarray:
+    """Which of some boxes greedy NMS keeps: [N, 4], and in which order, [N], to [kept], best first.
 
     In a crowd (where of the best boxes at most half stay) those suppress most of the others, which
     then need not be compared with one another.
     """
-    N = len(boxes)
-    boxes = _with_area(boxes)
-    if N <= FEW:
-        return _settle(boxes, classes, threshold)
-    keep, left = np.zeros(N, bool), np.arange(N)
-    while len(left):
+    line = _line(boxes, classes).take(order, 1)
+    if len(order) <= FEW:
+        return order[_settle(line, threshold)]
+    kept, left = [], np.arange(len(order))
+    while len(left) > FEW:
         head, rest = left[:FEW], left[FEW:]
-        stays = _settle(boxes[:, head], _some(classes, head), threshold)
-        if len(rest) and 2 * stays.sum() > len(head):
-            keep[left] = _settle(boxes[:, left], _some(classes, left), threshold)
-            return keep
-        kept = head[stays]
-        keep[kept] = True
-        hit = _iou(boxes[:, kept, None], boxes[:, None, rest]) > threshold  # [kept, rest]
-        if classes is not None:
-            hit &= classes[kept, None] == classes[rest]
-        left = rest[~hit.any(0)]
+        best = head[_settle(line[:, head], threshold)]
+        if 2 * len(best) > len(head):
+            break
+        kept.append(best)
+        left = rest[~_hit(line[:, best], line[:, rest], threshold)]
+    kept.append(left[_settle(line[:, left], threshold)])
+    return order[np.concatenate(kept)]
+
+
+def _line(boxes: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
+    """[N, 4] to float64 [5 or 6, N]; an inverted side ends where it starts."""
+    line = np.empty((5 if classes is None else 6, len(boxes)))
+    start, end = line[:2], line[2:4]
+    line[:4] = boxes.T
+    np.maximum(end, start, out=end)
+    width, height = end - start
+    np.multiply(width, height, out=line[4])
+    if classes is not None:
+        line[5] = np.unique(classes, return_inverse=True)[1]
+    return line
+
+
+def _settle(line: np.ndarray, threshold: float | int) -> np.ndarray:
+    """All boxes in one rectangle of pairs, and `course_lib.suppression.settle` on those that clash.
+
+    Best first: [rows, n] to bool [n].
+    """
+    n = line.shape[1]
+    rank = _start(line).argsort()
+    line = line.take(rank, 1)  # from left to right
+    start, reach = _start(line), _start(line, threshold)
+    widest = int((start.searchsorted(reach, side="right") - np.arange(n)).max(initial=1))
+    followers, band = _followers(line, widest), max(1, PAIRS // max(n, 1))
+    hit = np.empty((widest, n), bool)
+    for row in range(0, widest, band):
+        _clash(line[:, None], followers[:, row : row + band], threshold, hit[row : row + band])
+    ahead, first = divmod(np.flatnonzero(hit), n)
+    one, two = rank.take(first), rank.take(first + ahead + 1)
+    better, worse = np.minimum(one, two), np.maximum(one, two)
+    keep = np.ones(n, bool)
+    keep[worse] = False
+    while not (stays := keep.take(better)).all():  # until all who suppress are kept themselves
+        again = np.ones(n, bool)
+        again[worse[stays]] = False
+        if (again == keep).all():
+            break
+        keep = again
     return keep
 
 
-def _with_area(boxes: np.ndarray) -> np.ndarray:
-    """[n, 4] to [5, n]; an inverted side ends where it starts."""
-    rows = np.empty((5, len(boxes)))
-    rows[:4] = boxes.T
-    np.maximum(rows[2:4], rows[:2], out=rows[2:4])
-    with np.errstate(all="ignore"):
-        width, height = rows[2:4] - rows[:2]
-        np.multiply(width, height, out=rows[4])
-    return rows
+def _start(line: np.ndarray, threshold: float | int | None = None) -> np.ndarray:
+    """Where each box starts; with a threshold, the last place where one that clashes can start.
 
-
-def _some(classes: np.ndarray | None, which: np.ndarray) -> np.ndarray | None:
-    return None if classes is None else classes[which]
-
-
-def _settle(boxes: np.ndarray, classes: np.ndarray | None, threshold: float | int) -> np.ndarray:
-    """All boxes in one rectangle of pairs, and `course_lib.suppression.settle` on those that clash.
-
-    Best first: [5, n] to bool [n].
+    Every class has a stretch of the line for itself, if the numbers allow it.
     """
-    n = boxes.shape[1]
-    rank = boxes[0].argsort()
-    line = boxes.take(rank, 1)  # [5, n] from left to right
-    left, right = line[0], line[2]
-    with np.errstate(all="ignore"):
-        reach = right - (right - left) * (threshold * SLACK)
-    widest = int((left.searchsorted(reach, side="right") - np.arange(n)).max(initial=1))
-    padded = np.zeros((5, n + widest))  # what is beyond the end has no area
+    at = line[0] if threshold is None else line[2] - (line[2] - line[0]) * (threshold * SLACK)
+    if len(line) == 5 or not len(at):
+        return at
+    stretch = line[2].max() - line[0].min() + 1
+    return at + line[5] * stretch if np.isfinite(stretch) else at
+
+
+def _hit(kept: np.ndarray, others: np.ndarray, threshold: float | int) -> np.ndarray:
+    """Which of the others clash with a box that is kept: [rows, k] and [rows, n] to bool [n].
+
+    Here the pairs are listed: of the few that are kept with those that each can reach.
+    """
+    rank = others[0].argsort()
+    others = others.take(rank, 1)
+    start = others[0]
+    longest = (_start(others[:5], threshold) - start).max(initial=0) * (2 - SLACK)
+    begin = start.searchsorted(kept[0] - (longest if np.isfinite(longest) else np.inf))
+    end = start.searchsorted(_start(kept[:5], threshold), side="right")
+    count = np.maximum(end - begin, 0)
+    ends = count.cumsum()
+    first = np.repeat(np.arange(len(count)), count)  # [pairs]
+    second = np.arange(len(first)) + np.repeat(begin - (ends - count), count)  # [pairs]
+    clash = np.empty(len(first), bool)
+    _clash(kept.take(first, 1), others.take(second, 1), threshold, clash)
+    hit = np.zeros(len(rank), bool)
+    hit[rank.take(second[clash])] = True
+    return hit
+
+
+def _followers(line: np.ndarray, widest: int) -> np.ndarray:
+    """The first, the second, ... of those that follow each of n places: a view [rows, widest, n].
+
+    What follows the last place is 0: boxes that have no area.
+    """
+    rows, n = line.shape
+    padded = np.zeros((rows, n + widest))
     padded[:, :n] = line
-    hit = _iou(line[:, :, None], _followers(padded, n, widest)) > threshold  # [n, widest]
-    if classes is not None:
-        number = np.zeros(n + widest, classes.dtype)
-        number[:n] = classes[rank]
-        hit &= number[:n, None] == _followers(number[None], n, widest)[0]
-    first, ahead = divmod(np.flatnonzero(hit), widest)
-    one, two = rank[first], rank[first + ahead + 1]
-    better, worse = np.minimum(one, two), np.maximum(one, two)
-    keep = np.ones(n, bool)
-    while True:
-        again = np.ones(n, bool)
-        again[worse[keep[better]]] = False
-        if (again == keep).all():
-            return keep
-        keep = again
+    row, step = padded.strides
+    return np.ndarray((rows, widest, n), line.dtype, padded, step, (row, step, step))
 
 
-def _followers(line: np.ndarray, n: int, widest: int) -> np.ndarray:
-    """Beside each of n places the `widest` that follow it: a view [rows, n, widest]."""
-    row, step = line.strides
-    return np.ndarray((len(line), n, widest), line.dtype, line, step, (row, step, step))
-
-
-def _iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """IoU of boxes given by their five rows, broadcast; NaN or at most 0 where none is shared."""
-    left1, top1, right1, bottom1, area1 = one
-    left2, top2, right2, bottom2, area2 = other
-    with np.errstate(all="ignore"):
-        inter = np.minimum(right1, right2)
-        inter -= np.maximum(left1, left2)
-        np.maximum(inter, 0, out=inter)
-        height = np.minimum(bottom1, bottom2)
-        height -= np.maximum(top1, top2)
-        inter *= height
-        union = area1 + area2
-        union -= inter
-        inter /= union
-    return inter
+def _clash(one: np.ndarray, other: np.ndarray, threshold: float | int, out: np.ndarray) -> None:
+    """Which pairs of boxes, broadcast, have an IoU above the threshold, and the same class."""
+    inter = np.minimum(one[2], other[2])
+    inter -= np.maximum(one[0], other[0])
+    np.maximum(inter, 0, out=inter)
+    height = np.minimum(one[3], other[3])
+    height -= np.maximum(one[1], other[1])
+    inter *= height
+    union = one[4] + other[4]
+    union -= inter
+    inter /= union
+    np.greater(inter, threshold, out=out)  # NaN is not
+    if len(one) == 6:
+        out &= one[5] == other[5]

@@ -3,6 +3,7 @@
 All of them answer what the loop `course_lib.suppression.nms_steps` answers.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,22 +23,34 @@ def greedy(
     return _greedy(boxes, scores, idxs, iou_threshold)
 
 
-@torch.no_grad()
 def _greedy(
     boxes: Tensor, scores: Tensor, idxs: Tensor | None, iou_threshold: float | int
 ) -> Tensor:
+    if boxes.is_cpu and len(boxes) <= _few.MOST:
+        numbers = None if idxs is None else idxs.numpy()
+        return torch.from_numpy(_few.greedy(_plain(boxes), _order(scores), numbers, iou_threshold))
     order = best_first(scores)
-    boxes, classes = boxes.index_select(0, order), None if idxs is None else idxs[order]
-    if usable(boxes):
-        from course_lib.kernels import nms as kernel
+    with torch.no_grad(), one_thread():
+        boxes, classes = boxes.index_select(0, order), None if idxs is None else idxs[order]
+        if usable(boxes):
+            from course_lib.kernels import nms as kernel
 
-        return order[kernel.greedy(boxes, classes, iou_threshold)]
-    if boxes.device.type == "cpu" and len(boxes) <= _few.MOST:
-        numbers = None if classes is None else classes.numpy()
-        keep = _few.greedy(boxes.detach().double().numpy(), numbers, iou_threshold)
-        return order[torch.from_numpy(keep)]
-    with one_thread():
+            return order[kernel.greedy(boxes, classes, iou_threshold)]
         return order[_sweep.greedy(boxes, classes, iou_threshold)]
+
+
+def _order(scores: Tensor) -> np.ndarray:
+    if scores.is_floating_point():
+        return _few.best_first(_plain(scores))
+    return best_first(scores).numpy()  # of some integers there is no negative
+
+
+def _plain(tensor: Tensor) -> np.ndarray:
+    """The same numbers for numpy, which knows neither gradients nor bfloat16."""
+    if tensor.dtype == torch.bfloat16:
+        tensor = tensor.float()
+    numbers: np.ndarray = (tensor.detach() if tensor.requires_grad else tensor).numpy()
+    return numbers
 
 
 @torch.library.custom_op("course_lib::greedy_nms", mutates_args=())

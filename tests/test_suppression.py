@@ -238,6 +238,18 @@ def test_by_hand() -> None:
     assert nms_steps(boxes, scores, 0.5) == [NmsStep(1, [2]), NmsStep(0, []), NmsStep(3, [])]
 
 
+def test_scores_that_are_no_numbers_come_first() -> None:
+    """As torch.argsort has it, for few boxes and for many."""
+    boxes = torch.tensor([[0, 0, 4, 4], [0, 0, 4, 4], [9, 9, 12, 12]]).repeat(600, 1)
+    for n in (3, 6, 1800):
+        scores = torch.rand(n, generator=torch.Generator().manual_seed(n))
+        scores[1::3] = torch.nan
+        assert nms(boxes[:n], scores, 0.5).tolist()[0] == 1
+        order = scores.argsort(descending=True, stable=True)
+        kept = nms(boxes[:n].float() + torch.arange(n)[:, None] * 100, scores, 0.5)
+        assert torch.equal(kept, order)  # far from one another
+
+
 def test_equal_scores_keep_the_order_of_the_input() -> None:
     boxes = torch.tensor([[0, 0, 4, 4], [9, 9, 12, 12], [0, 0, 4, 4], [20, 20, 22, 22]])
     assert nms(boxes, torch.ones(4), 0.5).tolist() == [0, 1, 3]

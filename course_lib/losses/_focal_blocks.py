@@ -5,7 +5,8 @@ for the gradient. Here a block of logits goes through all steps while it stays i
 its gradient is computed along with it, since all that it takes is at hand. With p = sigmoid(x),
 q = 1 − p, the doubt d = t q + (1 − t) p and the cross entropy c:
 
-    loss = a d^γ c    slope = a (d^γ c′ + γ d^(γ−1) d′ c)    c′ = (1 − t) p − t q    d′ = p q (1 − 2t)
+    loss  = a d^γ c
+    slope = a (d^γ c′ + γ d^(γ−1) d′ c)    c′ = (1 − t) p − t q    d′ = p q (1 − 2t)
 
 `torch.lerp(p, q, t)` is t q + (1 − t) p, and exactly q or p for a t of 1 or 0.
 """
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-MANY, BLOCK = 2**14, 2**16
+MANY, BLOCK = 2**14, 2**17
 Plain = Callable[[Tensor, Tensor, float | int, float | int], Tensor]
 
 
@@ -35,17 +36,23 @@ def focal_loss(
 
     plain: the same in PyTorch's operations, for the gradient of the gradient.
     """
-    loss: Tensor = _FocalLoss.apply(inputs, targets, alpha, gamma, plain)
+    learns = inputs.requires_grad and torch.is_grad_enabled()
+    loss: Tensor = _FocalLoss.apply(inputs, targets, alpha, gamma, plain, learns)
     return loss
 
 
 class _FocalLoss(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, targets: Tensor, alpha: float, gamma: float, plain: Plain
+        ctx: Any,
+        inputs: Tensor,
+        targets: Tensor,
+        alpha: float,
+        gamma: float,
+        plain: Plain,
+        learns: bool,
     ) -> Tensor:
         dtype = torch.promote_types(inputs.dtype, torch.float32)
-        learns = ctx.needs_input_grad[0]
         losses = torch.empty(inputs.shape, dtype=dtype)
         slopes = torch.empty(inputs.shape if learns else 0, dtype=dtype)
         rows = (each.reshape(-1).split(BLOCK) for each in (inputs, targets, losses))
@@ -60,17 +67,48 @@ class _FocalLoss(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         inputs, targets, slopes = ctx.saved_tensors
         if not torch.is_grad_enabled():
-            return (slopes * grad).to(inputs.dtype), None, None, None, None
+            return (slopes * grad).to(inputs.dtype), None, None, None, None, None
         alpha, gamma, plain = ctx.given  # a gradient of this gradient is wanted
         losses = plain(inputs, targets, alpha, gamma)
         (again,) = torch.autograd.grad(losses, inputs, grad, create_graph=True)
-        return again, None, None, None, None
+        return again, None, None, None, None, None
 
 
 def _block(
     x: Tensor, t: Tensor, alpha: float, gamma: float, loss: Tensor, slope: Tensor | None
 ) -> None:
     """Fill in the loss, and the slope if it is wanted, of some logits."""
+    if torch.equal(t, t * t):
+        _yes_or_no(x, t, gamma, loss, slope)
+        weight = torch.where(t > 0, x.new_tensor(alpha), x.new_tensor(1 - alpha))
+    else:
+        _shares(x, t, gamma, loss, slope)
+        weight = torch.lerp(x.new_tensor(1 - alpha), x.new_tensor(alpha), t)
+    if alpha >= 0:
+        loss.mul_(weight)
+        if slope is not None:
+            slope.mul_(weight)
+
+
+def _yes_or_no(x: Tensor, t: Tensor, gamma: float, loss: Tensor, slope: Tensor | None) -> None:
+    """For targets of 0 and 1: with s = 1 − 2t and u = s x, d = sigmoid(u), c = −ln(sigmoid(−u)),
+    and the slope is s d^γ (d + γ (1 − d) c).
+    """
+    s = t.mul(-2).add_(1)
+    u = s * x
+    d = torch.sigmoid(u)
+    minus_u = u.neg_()
+    c = logsigmoid(minus_u).neg_()
+    power_of_d = power(d, gamma)
+    torch.mul(power_of_d, c, out=loss)
+    if slope is not None:
+        if gamma:
+            d.addcmul_(minus_u.sigmoid_(), c, value=gamma)
+        torch.mul(d, s.mul_(power_of_d), out=slope)
+
+
+def _shares(x: Tensor, t: Tensor, gamma: float, loss: Tensor, slope: Tensor | None) -> None:
+    """For targets between 0 and 1."""
     p, q = torch.sigmoid(x), torch.sigmoid(-x)
     c = x.clamp(min=0).addcmul_(x, t, value=-1).sub_(logsigmoid(x.abs()))
     d = torch.lerp(p, q, t)
@@ -82,11 +120,6 @@ def _block(
         if gamma:
             less = power(d, gamma - 1)
             slope.addcmul_(p.mul_(q).mul_(c), less.mul_(1 - 2 * t), value=gamma)
-    if alpha >= 0:
-        weight = torch.lerp(x.new_tensor(1 - alpha), x.new_tensor(alpha), t)
-        loss.mul_(weight)
-        if slope is not None:
-            slope.mul_(weight)
 
 
 def power(base: Tensor, exponent: float | int) -> Tensor:
@@ -94,6 +127,8 @@ def power(base: Tensor, exponent: float | int) -> Tensor:
 
     3.7 is 1e-7 more in float32, which shifts (1e-13)^3.7 by 3e-6 of its size.
     """
+    if exponent == 2:
+        return base * base
     # Above 0, because the slope of 0^γ is infinite for γ < 1.
     base = base.clamp(min=torch.finfo(base.dtype).tiny)
     held = torch.tensor(exponent, dtype=base.dtype).item()

@@ -27,6 +27,15 @@ class Band:
         """Where in `cell` and `weight` the entries of each bin begin."""
         return begins(self.count)
 
+    def halves(self) -> tuple["Band", "Band"]:
+        """The first half of the regions, and the second."""
+        counts = self.count.chunk(2)
+        sizes = [int(counts[0].sum()), -1]
+        sizes[1] = len(self.cell) - sizes[0]
+        parts = zip(counts, self.cell.split(sizes), self.weight.split(sizes), strict=True)
+        first, second = (Band(*part) for part in parts)
+        return first, second
+
 
 def sampled_band(
     start: Float[Tensor, " R"],
@@ -127,5 +136,5 @@ def begins(count: Int64[Tensor, "..."]) -> Int64[Tensor, "..."]:
 
 def ragged(count: Int64[Tensor, " N"]) -> tuple[Int64[Tensor, " E"], Int64[Tensor, " E"]]:
     """For runs of these lengths, one after another: which run an entry is in, and which in it."""
-    run = torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
+    run = torch.repeat_interleave(count)
     return run, torch.arange(len(run), device=count.device) - begins(count)[run]

@@ -22,8 +22,8 @@ from torch.nn.functional import embedding_bag
 from course_lib.pooling._bands import Band, begins, ragged
 
 # So many channels, and so many entries, go through at one time. What stands in the layout of a
-# table is then a small part of the maps and of the answer.
-CHANNELS, ENTRIES = 64, 2**22
+# table is then a small part of the maps and of the answer. With FEW entries all channels do.
+CHANNELS, ENTRIES, FEW = 64, 2**22, 2**15
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Bins:
     def bin(self) -> Int64[Tensor, " E"]:
         """The bin of each entry."""
         count = self.begin.diff()
-        return torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
+        return torch.repeat_interleave(count)
 
     def by_cell(self) -> tuple[Tensor, Int64[Tensor, " E"]]:
         """The same entries cell by cell: where each cell's begin, and which they are."""
@@ -58,7 +58,7 @@ class Gather(torch.autograd.Function):
         ctx.save_for_backward(weight, *(maps if weight.requires_grad else ()))
         R, P, Q = bins.shape
         pooled = maps[0].new_empty(R, maps[0].shape[1], P, Q)
-        for part in channels(pooled):
+        for part in channels(pooled, len(bins.cell)):
             table = table_of([each[:, part] for each in maps])  # [cells, c]
             sums = _weighted_sums(table, bins.begin, bins.cell, weight)  # [R*P*Q, c]
             del table
@@ -127,14 +127,21 @@ def pool_bands(
     entries = (y.count.sum(1) * x.count.sum(1)).cumsum(0)  # [R]
     if not len(entries):
         return sum((each.flatten()[:0].sum() for each in maps), maps[0].new_zeros(0, C, P, Q))
-    piece = (entries - 1).clamp(min=0) // ENTRIES  # [R]
-    pieces = torch.unique_consecutive(piece, return_counts=True)[1].tolist()
     pooled = []
-    for part in torch.arange(len(entries), device=image.device).split(pieces):
+    for part in _pieces(entries):
         begin, cell, weight = _outer(corner[part], width[part], part, y, x)
-        bins = Bins(begin, cell, (len(part), P, Q), len(maps[0]), sizes)
+        bins = Bins(begin, cell, (len(corner[part]), P, Q), len(maps[0]), sizes)
         pooled.append(Gather.apply(bins, weight, *maps))
     return pooled[0] if len(pooled) == 1 else torch.cat(pooled)
+
+
+def _pieces(entries: Int64[Tensor, " R"]) -> list[slice]:
+    """The regions in parts of about ENTRIES entries, which are counted up to each of them."""
+    if int(entries[-1]) <= ENTRIES:
+        return [slice(0, len(entries))]
+    piece = (entries - 1).clamp(min=0) // ENTRIES  # [R]
+    ends = torch.unique_consecutive(piece, return_counts=True)[1].cumsum(0).tolist()
+    return [slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
 
 
 def table_of(maps: Sequence[Float[Tensor, "B C _ _"]]) -> Float[Tensor, "cells C"]:
@@ -145,8 +152,9 @@ def table_of(maps: Sequence[Float[Tensor, "B C _ _"]]) -> Float[Tensor, "cells C
     return table.reshape(-1, table.shape[2]).to(dtype)
 
 
-def channels(map: Tensor) -> Iterator[slice]:
-    return (slice(start, start + CHANNELS) for start in range(0, map.shape[1], CHANNELS))
+def channels(map: Tensor, entries: int = ENTRIES) -> Iterator[slice]:
+    step = CHANNELS if entries > FEW else max(1, map.shape[1])
+    return (slice(start, start + step) for start in range(0, map.shape[1], step))
 
 
 def _weighted_sums(table: Tensor, begin: Tensor, row: Tensor, weight: Tensor) -> Tensor:
@@ -183,10 +191,10 @@ def _corners(
 
 
 def _outer(
-    corner: Tensor, width: Tensor, part: Tensor, y: Band, x: Band
+    corner: Tensor, width: Tensor, part: slice, y: Band, x: Band
 ) -> tuple[Int64[Tensor, " _"], Int64[Tensor, " E"], Float[Tensor, " E"]]:
     """Every pair of a row and a column in each bin of the regions in `part`."""
-    R, P, Q = len(part), y.count.shape[1], x.count.shape[1]
+    R, P, Q = len(corner), y.count.shape[1], x.count.shape[1]
 
     def by_row(of_y: Tensor) -> Tensor:  # [regions, P] to [R*P*Q]
         return of_y[part][:, :, None].expand(R, P, Q).flatten()
@@ -199,7 +207,7 @@ def _outer(
     entry_y = by_row(y.begin())[bin] + down  # [lines]
     first = corner[bin // (P * Q)] + y.cell[entry_y] * width[bin // (P * Q)]  # [lines]
     count = by_column(x.count)[bin]  # [lines]
-    line = torch.repeat_interleave(torch.arange(len(bin), device=bin.device), count)  # [E]
+    line = torch.repeat_interleave(count)  # [E]
     shift = by_column(x.begin())[bin] - begins(count)  # [lines]
     entry_x = shift[line] + torch.arange(len(line), device=bin.device)  # [E]
     cell = first[line] + x.cell[entry_x]  # [E]

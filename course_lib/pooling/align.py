@@ -67,8 +67,12 @@ def align_regions(
             sides = torch.stack((x1, y1, width, height), dim=1)
             return kernel.pool(maps, sides, found.image, found.level, bins, sampling_ratio)
     H, W = found.size(maps)
-    y = sampled_band(y1, height, H, bins[0], sampling_ratio)
-    x = sampled_band(x1, width, W, bins[1], sampling_ratio)
+    if bins[0] == bins[1] and len(found):  # both axes in one go: half as many operations
+        starts, lengths, sizes = (torch.cat(each) for each in ((y1, x1), (height, width), (H, W)))
+        y, x = sampled_band(starts, lengths, sizes, bins[0], sampling_ratio).halves()
+    else:
+        y = sampled_band(y1, height, H, bins[0], sampling_ratio)
+        x = sampled_band(x1, width, W, bins[1], sampling_ratio)
     return pool_bands(maps, found.image, found.level, y, x)
 
 
