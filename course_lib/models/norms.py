@@ -48,7 +48,7 @@ class FrozenBatchNorm2d(nn.Module):
         scale = self.weight * (self.running_var + self.eps).rsqrt()  # [C]
         shift = self.bias - self.running_mean * scale  # [C]
         scale, shift = scale[:, None, None].to(x.dtype), shift[:, None, None].to(x.dtype)
-        return x * scale + shift
+        return torch.addcmul(shift, x, scale)  # one pass over x, not two
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         state_dict.pop(prefix + "num_batches_tracked", None)  # BatchNorm2d's own counter

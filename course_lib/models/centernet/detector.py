@@ -20,7 +20,7 @@ from course_lib.models.centernet.steps import (
     decode,
     encode_targets,
 )
-from course_lib.models.detector import Detections, Detector, Images, Target
+from course_lib.models.detector import Detections, Detector, Images, Target, channels_last
 from course_lib.models.norms import Norm
 
 
@@ -174,7 +174,7 @@ def centernet(
     """
     options = {"head_width": 32, **options}
     model = CenterNet(HourglassNetwork(tuple(channels)), num_classes, **options)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return channels_last(model)
 
 
 def centernet_resnet18(num_classes: int = 80, *, norm: Norm = "batch", **options: Any) -> CenterNet:

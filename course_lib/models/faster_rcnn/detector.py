@@ -15,7 +15,7 @@ from course_lib.coding import encode_boxes
 from course_lib.matching import sample_balanced
 from course_lib.models.backbones import create_backbone
 from course_lib.models.background import IGNORED, WEIGHTS, DetectorWithBackground
-from course_lib.models.detector import Detections, Images, Target
+from course_lib.models.detector import Detections, Images, Target, channels_last
 from course_lib.models.faster_rcnn.heads import RegionProposalNetwork, RoIHeads
 from course_lib.models.faster_rcnn.proposals import proposal_loss, proposal_targets, propose
 from course_lib.models.faster_rcnn.steps import assign_proposals, decode, detection_loss
@@ -260,7 +260,7 @@ def faster_rcnn(num_classes: int, *, channels: int = 64, **options: Any) -> Fast
         **options,
     }
     model = FasterRCNN(backbone, num_classes, anchors, **options)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return channels_last(model)
 
 
 def full_size(
@@ -288,4 +288,5 @@ def fasterrcnn_resnet50_fpn(
     Source: torchvision.models.detection.fasterrcnn_resnet50_fpn.
     """
     backbone, anchors, usual = full_size(norm, trainable_layers)
-    return FasterRCNN(backbone, num_classes, anchors, **{**usual, **options})
+    model = FasterRCNN(backbone, num_classes, anchors, **{**usual, **options})
+    return channels_last(model)

@@ -36,7 +36,9 @@ class RPNHead(nn.Module):
     def __init__(self, channels: int, num_anchors: int) -> None:
         super().__init__()
         self.num_anchors = num_anchors
-        self.conv = nn.Sequential(conv_norm(channels, channels, 3, None).append(nn.ReLU()))
+        self.conv = nn.Sequential(
+            conv_norm(channels, channels, 3, None).append(nn.ReLU(inplace=True))
+        )
         self.cls_logits = nn.Conv2d(channels, num_anchors, 1)
         self.bbox_pred = nn.Conv2d(channels, 4 * num_anchors, 1)
         _small_weights(self)
@@ -121,7 +123,10 @@ class MaskRCNNHeads(nn.Sequential):
 
     def __init__(self, channels: int, depth: int = 4) -> None:
         super().__init__(
-            *(conv_norm(channels, channels, 3, None).append(nn.ReLU()) for _ in range(depth))
+            *(
+                conv_norm(channels, channels, 3, None).append(nn.ReLU(inplace=True))
+                for _ in range(depth)
+            )
         )
         _wide_weights(self)
 
@@ -136,7 +141,7 @@ class MaskRCNNPredictor(nn.Sequential):
         super().__init__(
             OrderedDict(
                 conv5_mask=nn.ConvTranspose2d(channels, channels, 2, stride=2),
-                relu=nn.ReLU(),
+                relu=nn.ReLU(inplace=True),
                 mask_fcn_logits=nn.Conv2d(channels, num_outputs, 1),
             )
         )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from course_lib.anchors import AnchorGenerator
-from course_lib.models.detector import Detections, Images, Target
+from course_lib.models.detector import Detections, Images, Target, channels_last
 from course_lib.models.faster_rcnn.detector import (
     FasterRCNN,
     Maps,
@@ -106,4 +106,4 @@ def maskrcnn_resnet50_fpn(
     Source: torchvision.models.detection.maskrcnn_resnet50_fpn.
     """
     backbone, anchors, usual = full_size(norm, trainable_layers)
-    return MaskRCNN(backbone, num_classes, anchors, **{**usual, **options})
+    return channels_last(MaskRCNN(backbone, num_classes, anchors, **{**usual, **options}))

@@ -11,7 +11,14 @@ from torch import Tensor
 
 from course_lib._distributed import mean_over_processes
 from course_lib.models.backbones import create_backbone
-from course_lib.models.detector import Detections, Detector, Images, Target, objects_of
+from course_lib.models.detector import (
+    Detections,
+    Detector,
+    Images,
+    Target,
+    channels_last,
+    objects_of,
+)
 from course_lib.models.fcos.heads import FCOSHead, Sides
 from course_lib.models.fcos.steps import (
     IGNORED,
@@ -177,7 +184,7 @@ def fcos(num_classes: int, *, channels: int = 64, **options: Any) -> FCOS:
         **options,
     }
     model = FCOS(backbone, num_classes, **options)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return channels_last(model)
 
 
 def fcos_resnet50_fpn(
@@ -197,7 +204,8 @@ def fcos_resnet50_fpn(
     body.freeze(trainable_layers)
     backbone = BackboneWithFPN(body, 256, extra="P5")
     usual = {"offset": 0.0, "grid": "image", "sides": "relu", "resize": Resize()}
-    return FCOS(backbone, num_classes, **{**usual, **options})
+    model = FCOS(backbone, num_classes, **{**usual, **options})
+    return channels_last(model)
 
 
 def _for_each(levels: Sequence[Tensor], values: Sequence[Any]) -> Tensor:

@@ -33,7 +33,9 @@ def subnet(channels: int, depth: int, norm: Norm | None) -> nn.Sequential:
         nn.init.normal_(conv.weight, std=0.01)
         nn.init.zeros_(conv.bias)  # type: ignore[arg-type]  # it has one
         layers += (
-            [conv, nn.ReLU()] if norm is None else [conv, norm_layer(norm)(channels), nn.ReLU()]
+            [conv, nn.ReLU(inplace=True)]
+            if norm is None
+            else [conv, norm_layer(norm)(channels), nn.ReLU(inplace=True)]
         )
     return nn.Sequential(*layers)
 

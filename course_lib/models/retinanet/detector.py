@@ -12,7 +12,14 @@ from torch import Tensor
 from course_lib._distributed import mean_over_processes
 from course_lib.anchors import AnchorGenerator
 from course_lib.models.backbones import create_backbone
-from course_lib.models.detector import Detections, Detector, Images, Target, objects_of
+from course_lib.models.detector import (
+    Detections,
+    Detector,
+    Images,
+    Target,
+    channels_last,
+    objects_of,
+)
 from course_lib.models.norms import Norm
 from course_lib.models.pyramid import (
     BackboneWithFPN,
@@ -155,7 +162,7 @@ def retinanet(
     options = {"head_depth": 1, "head_norm": "group", "beta": 0.1, "max_detections": 100, **options}
     anchors = AnchorGenerator(sizes, (1.0,), offset=0.5, layout="detectron2")
     model = RetinaNet(backbone, num_classes, anchors, levels=levels, **options)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return channels_last(model)
 
 
 def retinanet_resnet50_fpn(
@@ -183,4 +190,5 @@ def retinanet_resnet50_fpn(
     sizes = [(size, int(size * 2 ** (1 / 3)), int(size * 2 ** (2 / 3))) for size in firsts]
     anchors = AnchorGenerator(sizes, (0.5, 1.0, 2.0))
     usual = {"grid": "image", "resize": Resize(), "normalise": "images"}
-    return RetinaNet(backbone, num_classes, anchors, **{**usual, **options})
+    model = RetinaNet(backbone, num_classes, anchors, **{**usual, **options})
+    return channels_last(model)

@@ -45,7 +45,10 @@ class Subnet(nn.Module):
     def __init__(self, channels: int, depth: int, norm: Norm | None) -> None:
         super().__init__()
         self.conv = nn.Sequential(
-            *(conv_norm(channels, channels, 3, norm).append(nn.ReLU()) for _ in range(depth))
+            *(
+                conv_norm(channels, channels, 3, norm).append(nn.ReLU(inplace=True))
+                for _ in range(depth)
+            )
         )
         for module in self.conv.modules():
             if isinstance(module, nn.Conv2d) and norm is None:
