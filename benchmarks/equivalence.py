@@ -69,10 +69,16 @@ def _spread(theirs: Any) -> None:
     """Give every last layer weights with which its answers differ from place to place, as they do
     after training: logits by about 2, deltas by about 0.5.
     """
-    image, _ = images_and_targets(1, 99, masks=False)
-    widths = {"cls_logits": 2.0, "cls_score": 2.0, "mask_fcn_logits": 2.0, "bbox_ctrness": 1.0}
+    widths = {"cls_logits": 2.0, "cls_score": 2.0, "bbox_ctrness": 1.0}
     widths |= {"bbox_reg": 0.5, "bbox_pred": 0.5, "regression_head.module_list": 0.5}
     widths["classification_head.module_list"] = 2.0
+    _spread_layers(theirs, widths)
+    if hasattr(theirs, "roi_heads") and theirs.roi_heads.has_mask():  # of what is detected now
+        _spread_layers(theirs, {"mask_fcn_logits": 2.0})
+
+
+def _spread_layers(theirs: Any, widths: dict[str, float]) -> None:
+    image, _ = images_and_targets(1, 99, masks=False)
     said: dict[Any, list[Tensor]] = {}  # by each last layer, of all levels
     hooks, wanted = [], {}
     for name, module in theirs.named_modules():
@@ -86,6 +92,7 @@ def _spread(theirs: Any) -> None:
             hook.remove()
         for module, answers in said.items():
             rows = torch.cat([x.transpose(0, 1).flatten(1) for x in answers], dim=1)
+            assert rows.shape[1] > 0, "a layer that was asked nothing"
             spread = rows.sub(rows.mean(1, keepdim=True)).square().mean(1).sqrt().clamp(min=1e-3)
             factor = wanted[module] / spread
             module.weight.mul_(factor.view(-1, *[1] * (module.weight.ndim - 1)))

@@ -20,7 +20,7 @@ from benchmarks.ops import arguments, run, unknown
 
 SIDE = 640
 SIDES = {"retinanet_resnet50_fpn": (320, 480, 640), "ssd300_vgg16": (300,)}
-SECONDS = 20.0  # for each row
+SECONDS = 16.0  # for each row
 
 
 def comparisons(name: str, side: int, device: str) -> list[Any]:

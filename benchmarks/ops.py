@@ -81,9 +81,9 @@ def run(
         }
         rows.append(row)
         print(record.row_text(row), flush=True)
+        if given.save:
+            record.save(f"{name}-{given.device}", machine, [row])
     print(record.exponents_text(rows))
-    if given.save:
-        print("kept in", record.save(f"{name}-{given.device}", {"machine": machine, "rows": rows}))
     return 0
 
 

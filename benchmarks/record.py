@@ -47,10 +47,17 @@ def processor() -> str:
     return found[1].strip() if found else platform.machine()
 
 
-def save(name: str, result: dict[str, Any]) -> Path:
+def save(name: str, machine: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """Keep rows, in place of the same ones measured before. Another machine begins anew."""
     file = HERE / "results" / f"{name}.json"
-    file.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    return file
+    kept: dict[tuple[str, str], Any] = {}
+    if file.exists():
+        before = json.loads(file.read_text(encoding="utf-8"))
+        if before["machine"] == machine:
+            kept = {(row["op"], row["size"]): row for row in before["rows"]}
+    kept |= {(row["op"], row["size"]): row for row in rows}
+    result = {"machine": machine, "rows": list(kept.values())}
+    file.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 HEAD = """\

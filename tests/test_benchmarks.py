@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_a_page_gets_its_tables_and_keeps_its_text(
     monkeypatch.setattr(record, "HERE", tmp_path)
     (tmp_path / "results").mkdir()
     at = {"device": "cpu", "name": "a processor", "threads": 2, "torch": "2", "torchvision": "0"}
-    record.save("ops-cpu", {"machine": {**at, "date": "2026-01-02"}, "rows": []})
+    record.save("ops-cpu", {**at, "date": "2026-01-02"}, [])
     page = "before\n<!-- table ops-cpu -->\nold\n<!-- end -->\nafter\n"
     filled = record.with_tables(page)
     assert filled.startswith(
@@ -53,6 +54,24 @@ def test_a_page_gets_its_tables_and_keeps_its_text(
     assert filled.endswith("<!-- end -->\nafter\n")
     assert "old" not in filled
     assert record.with_tables(filled) == filled
+
+
+def test_rows_are_kept_until_they_are_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "HERE", tmp_path)
+    (tmp_path / "results").mkdir()
+
+    def kept(machine: str, *rows: tuple[str, int]) -> list[tuple[str, int]]:
+        named = [{"op": op, "size": "1", "n": n} for op, n in rows]
+        record.save("ops-cpu", {"name": machine}, named)
+        result = json.loads((tmp_path / "results" / "ops-cpu.json").read_text())
+        return [(row["op"], row["n"]) for row in result["rows"]]
+
+    assert kept("one", ("nms", 1)) == [("nms", 1)]
+    assert kept("one", ("area", 2)) == [("nms", 1), ("area", 2)]
+    assert kept("one", ("nms", 3)) == [("nms", 3), ("area", 2)]
+    assert kept("another", ("nms", 4)) == [("nms", 4)]
 
 
 def test_measuring_alternates_and_gives_quartiles() -> None:

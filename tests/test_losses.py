@@ -22,6 +22,7 @@ from torch.nn.functional import smooth_l1_loss as pytorch_smooth_l1_loss
 
 from course_lib.boxes import box_iou, complete_box_iou, distance_box_iou, generalized_box_iou
 from course_lib.losses import (
+    _focal_blocks,
     balanced_cross_entropy,
     complete_box_iou_loss,
     distance_box_iou_loss,
@@ -133,6 +134,15 @@ def test_focal_loss_equals_a_loop(examples: list, alpha: float, gamma: float) ->
     torch.testing.assert_close(loss, expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.fixture(params=["as it reads", "in blocks"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many logits on the CPU go through in blocks; here a few do, seven at a time."""
+    if request.param == "in blocks":
+        monkeypatch.setattr(_focal_blocks, "MANY", 0)
+        monkeypatch.setattr(_focal_blocks, "BLOCK", 7)
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(
     ("p", "truth", "alpha", "gamma", "expected"),
     [
@@ -162,6 +172,7 @@ def some_logits() -> tuple[Tensor, Tensor]:
     return logits, targets
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("alpha", [-1, 0, 0.25, 1])
 @pytest.mark.parametrize("gamma", [0, 0.5, 1, 2, 3.7])
 def test_focal_loss_is_torchvision_s(alpha: float, gamma: float) -> None:
@@ -185,6 +196,7 @@ def test_focal_loss_without_gamma_and_alpha_is_cross_entropy() -> None:
     )
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("alpha", [-1, 0.25])
 @pytest.mark.parametrize("gamma", [0, 0.5, 1, 2, 3.7])
 def test_focal_loss_gradient(alpha: float, gamma: float) -> None:
@@ -196,6 +208,7 @@ def test_focal_loss_gradient(alpha: float, gamma: float) -> None:
     assert torch.autograd.gradcheck(loss, (x.requires_grad_(), t.requires_grad_()))
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("gamma", [0, 0.01, 0.5, 1, 2])
 def test_focal_loss_of_huge_logits(gamma: float, dtype: torch.dtype) -> None:
@@ -211,6 +224,7 @@ def test_focal_loss_of_huge_logits(gamma: float, dtype: torch.dtype) -> None:
     torch.testing.assert_close(x.grad, expected, rtol=4e-3, atol=0)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("gamma", [0, 0.01, 0.5, 1, 2])
 def test_focal_loss_of_every_logit_is_finite(gamma: float) -> None:
     """From where float32 still tells 1 − p_t from 0 to where it does not."""
@@ -225,6 +239,7 @@ def test_focal_loss_of_every_logit_is_finite(gamma: float) -> None:
     assert (loss[1].diff() <= 0).all()
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("gamma", [0, 0.5, 2])
 def test_focal_loss_keeps_small_losses(gamma: float) -> None:
     """What is very sure and right: 1 − p_t is 1e-9, and float32 near 1 has no such steps."""
@@ -239,6 +254,7 @@ def test_focal_loss_keeps_small_losses(gamma: float) -> None:
     )
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 def test_focal_loss_of_half_types(dtype: torch.dtype, reduction: str) -> None:
@@ -255,6 +271,7 @@ def test_focal_loss_of_half_types(dtype: torch.dtype, reduction: str) -> None:
     assert torch.equal(float_targets, loss), "the result has the dtype of the logits"
 
 
+@pytest.mark.usefixtures("way")
 def test_focal_loss_of_nothing() -> None:
     for shape in ((0,), (0, 80), (3, 0, 2)):
         nothing = torch.zeros(shape, requires_grad=True)
@@ -268,6 +285,7 @@ def test_focal_loss_of_nothing() -> None:
     assert one.item() == pytest.approx(0.25 * 0.25 * math.log(2))
 
 
+@pytest.mark.usefixtures("way")
 def test_focal_loss_leaves_its_inputs_alone() -> None:
     x, t = some_logits()
     before = x.clone(), t.clone()
@@ -314,6 +332,7 @@ def roundings_off(actual: Tensor, exact: Tensor) -> float:
     return ((actual.double() - exact).abs() / step).max().item()
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("target", [0.0, 1.0])
 @pytest.mark.parametrize("gamma", GAMMAS)
 def test_focal_loss_and_its_slope_are_the_paper_s_in_float32(gamma: float, target: float) -> None:
@@ -327,6 +346,7 @@ def test_focal_loss_and_its_slope_are_the_paper_s_in_float32(gamma: float, targe
     torch.testing.assert_close(x.grad.double(), sign * slope, rtol=1e-6, atol=tiny)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("gamma", [0, 0.5, 2, 3.7, 5])
 def test_focal_loss_and_its_slope_are_rounded_once_in_half_types(
@@ -342,6 +362,7 @@ def test_focal_loss_and_its_slope_are_rounded_once_in_half_types(
         assert roundings_off(x.grad, sign * alpha * slope) < 0.51
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # inside of jacfwd
 def test_focal_loss_under_the_transforms_of_pytorch() -> None:
     x, t = (v.flatten()[:6] for v in some_logits())

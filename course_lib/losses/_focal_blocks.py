@@ -47,8 +47,8 @@ class _FocalLoss(torch.autograd.Function):
         ctx: Any,
         inputs: Tensor,
         targets: Tensor,
-        alpha: float,
-        gamma: float,
+        alpha: float | int,
+        gamma: float | int,
         plain: Plain,
         learns: bool,
     ) -> Tensor:
@@ -75,7 +75,7 @@ class _FocalLoss(torch.autograd.Function):
 
 
 def _block(
-    x: Tensor, t: Tensor, alpha: float, gamma: float, loss: Tensor, slope: Tensor | None
+    x: Tensor, t: Tensor, alpha: float | int, gamma: float | int, loss: Tensor, slope: Tensor | None
 ) -> None:
     """Fill in the loss, and the slope if it is wanted, of some logits."""
     if torch.equal(t, t * t):
@@ -90,7 +90,9 @@ def _block(
             slope.mul_(weight)
 
 
-def _yes_or_no(x: Tensor, t: Tensor, gamma: float, loss: Tensor, slope: Tensor | None) -> None:
+def _yes_or_no(
+    x: Tensor, t: Tensor, gamma: float | int, loss: Tensor, slope: Tensor | None
+) -> None:
     """For targets of 0 and 1: with s = 1 − 2t and u = s x, d = sigmoid(u), c = −ln(sigmoid(−u)),
     and the slope is s d^γ (d + γ (1 − d) c).
     """
@@ -107,7 +109,7 @@ def _yes_or_no(x: Tensor, t: Tensor, gamma: float, loss: Tensor, slope: Tensor |
         torch.mul(d, s.mul_(power_of_d), out=slope)
 
 
-def _shares(x: Tensor, t: Tensor, gamma: float, loss: Tensor, slope: Tensor | None) -> None:
+def _shares(x: Tensor, t: Tensor, gamma: float | int, loss: Tensor, slope: Tensor | None) -> None:
     """For targets between 0 and 1."""
     p, q = torch.sigmoid(x), torch.sigmoid(-x)
     c = x.clamp(min=0).addcmul_(x, t, value=-1).sub_(logsigmoid(x.abs()))
