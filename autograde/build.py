@@ -26,7 +26,7 @@ from autograde.demonstrations import TAG
 from autograde.exercises import find_lesson
 from autograde.nbgrader_setup import configure
 from autograde.sandbox import PROJECT
-from autograde.sheets import make_sheet
+from autograde.sheets import alike, make_sheet
 from autograde.spec import Lesson, LessonError, Question
 from course_lib.explore.page import alive
 
@@ -160,7 +160,10 @@ def _write(notebook: NotebookNode, file: Path) -> None:
 
 
 def write_public_sheets(lesson_name: str, folder: Path = PUBLIC) -> Path:
-    """The public cases of a lesson, for the student's side."""
+    """The public cases of a lesson, for the student's side.
+
+    A file that says the same but for rounding is left as it is.
+    """
     lesson = find_lesson(lesson_name)
     sheets = {task.name: make_sheet(lesson, task) for task in lesson.tasks}
     for sheet in sheets.values():
@@ -170,6 +173,8 @@ def write_public_sheets(lesson_name: str, folder: Path = PUBLIC) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{lesson.name}.json"
     data = {"lesson": lesson.name, "sheets": sheets}
+    if file.exists() and alike(json.loads(file.read_text(encoding="utf-8")), data):
+        return file
     lines = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     file.write_text(lines.replace('{"cases"', '\n{"cases"') + "\n", encoding="utf-8")
     return file

@@ -1,4 +1,4 @@
-"""Greedy NMS, whichever way is the fastest: a kernel on a GPU, numpy for few boxes, else a sweep.
+"""Greedy NMS, whichever way is the fastest: numpy on a CPU, a kernel on a GPU, a sweep in a crowd.
 
 All of them answer what the loop `course_lib.suppression.nms_steps` answers.
 """
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib import _few, _sweep
+from course_lib import _reach, _sweep
 from course_lib._sweep import best_first
 from course_lib._threads import one_thread
 from course_lib.kernels import usable
@@ -26,22 +26,27 @@ def greedy(
 def _greedy(
     boxes: Tensor, scores: Tensor, idxs: Tensor | None, iou_threshold: float | int
 ) -> Tensor:
-    if boxes.is_cpu and len(boxes) <= _few.MOST:
-        numbers = None if idxs is None else idxs.numpy()
-        return torch.from_numpy(_few.greedy(_plain(boxes), _order(scores), numbers, iou_threshold))
-    order = best_first(scores)
-    with torch.no_grad(), one_thread():
-        boxes, classes = boxes.index_select(0, order), None if idxs is None else idxs[order]
-        if usable(boxes):
-            from course_lib.kernels import nms as kernel
+    if usable(boxes):
+        from course_lib.kernels import nms as kernel
 
-            return order[kernel.greedy(boxes, classes, iou_threshold)]
-        return order[_sweep.greedy(boxes, classes, iou_threshold)]
+        order = best_first(scores)
+        classes = None if idxs is None else idxs[order]
+        with torch.no_grad():
+            return order[kernel.greedy(boxes[order], classes, iou_threshold)]
+    if boxes.is_cpu:
+        numbers = None if idxs is None else idxs.numpy()
+        kept = _reach.greedy(_plain(boxes), _order(scores), numbers, iou_threshold)
+        if kept is not None:
+            return torch.from_numpy(kept)
+    order = best_first(scores)
+    classes = None if idxs is None else idxs[order]
+    with torch.no_grad(), one_thread():
+        return order[_sweep.greedy(boxes.index_select(0, order), classes, iou_threshold)]
 
 
 def _order(scores: Tensor) -> np.ndarray:
     if scores.is_floating_point():
-        return _few.best_first(_plain(scores))
+        return _reach.best_first(_plain(scores))
     return best_first(scores).numpy()  # of some integers there is no negative
 
 

@@ -28,7 +28,7 @@ from autograde.classroom import Classroom
 from autograde.exercises import LESSONS, PAGES
 from autograde.exercises.lesson_01_iou import another_way
 from autograde.sandbox import PROJECT
-from autograde.sheets import make_sheet
+from autograde.sheets import alike, make_sheet
 from autograde.spec import LessonError, Question
 
 REBUILD = "run `make lessons` and commit the result"
@@ -65,8 +65,31 @@ def test_a_page_is_no_assignment(name: str) -> None:
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_public_sheets_do_not_drift(name: str, tmp_path: Path) -> None:
+    """But for rounding, which hangs on the processor; and what is only rounded is left alone."""
     fresh = write_public_sheets(name, tmp_path)
-    assert fresh.read_text() == (PUBLIC / fresh.name).read_text(), REBUILD
+    committed = (PUBLIC / fresh.name).read_text(encoding="utf-8")
+    assert alike(json.loads(fresh.read_text(encoding="utf-8")), json.loads(committed)), REBUILD
+    fresh.write_text(committed, encoding="utf-8")
+    assert write_public_sheets(name, tmp_path).read_text(encoding="utf-8") == committed
+
+
+def test_what_is_alike() -> None:
+    sheet = {"kind": "tensor", "dtype": "float32", "data": [1.0, 2, "x", None, [float("nan")]]}
+    assert alike(sheet, sheet)
+    for other in (
+        {**sheet, "data": [1.001, 2, "x", None, [float("nan")]]},
+        {**sheet, "data": [1.0, 3, "x", None, [float("nan")]]},
+        {**sheet, "data": [1.0, 2, "y", None, [float("nan")]]},
+        {**sheet, "data": [1.0, 2, "x", None]},
+        {**sheet, "data": [1.0, 2, "x", None, [0.0]]},
+        {**sheet, "data": [True, 2, "x", None, [float("nan")]]},
+        {**sheet, "dtype": "float64"},
+        {**sheet, "more": 1},
+    ):
+        assert not alike(sheet, other), other
+    assert alike(sheet, {**sheet, "data": [1.000001, 2, "x", None, [float("nan")]]})
+    half = {**sheet, "dtype": "float16"}
+    assert alike(half, {**half, "data": [1.001, 2, "x", None, [float("nan")]]})
 
 
 def test_nothing_else_lies_in_lessons() -> None:
@@ -220,5 +243,5 @@ def test_requirements_are_pinned() -> None:
             assert (
                 not line
                 or line.startswith(("-e", "-r"))
-                or re.fullmatch(r"[\w\[\]-]+==[\w.]+", line)
+                or re.fullmatch(r"[\w\[\]-]+==[\w.]+(; sys_platform == \"linux\")?", line)
             )

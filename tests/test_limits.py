@@ -49,7 +49,7 @@ GREED = (
     Greed("50 GB bit by bit", greed.HOG, "more than 1024 MB of memory", dies=True),
     Greed("memory files", greed.MEMFD, "more than 1024 MB of memory", dies=True),
     Greed("fork bomb", greed.FORK_BOMB, "more than 40 processes", dies=True),
-    Greed("thread bomb", greed.THREAD_BOMB, "threads", dies=True),
+    Greed("thread bomb", greed.THREAD_BOMB, "thread", dies=True),
     Greed("a gigabyte printed", greed.GIGABYTE, dies=None),
     Greed("messages too large", greed.SOCKET_FLOOD),
     Greed("full /tmp", greed.FULL_TMP),

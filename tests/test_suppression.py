@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from course_lib import _few, _sweep
+from course_lib import _reach, _sweep
 from course_lib.suppression import (
     NmsStep,
     batched_nms,
@@ -180,7 +180,7 @@ def expected(number: int) -> tuple[list[int], list[int]]:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """What nms does with thousands of boxes, with a dozen of them."""
-    monkeypatch.setattr(_few, "MOST", -1)
+    monkeypatch.setattr(_reach, "greedy", lambda *given: None)
     monkeypatch.setattr(_sweep, "FEW", 0)
     monkeypatch.setattr(_sweep, "FIRST_CHUNK", 5)
     monkeypatch.setattr(_sweep, "CHUNK_PAIRS", 40)
@@ -215,13 +215,24 @@ def test_a_thousand_cases_equal_a_loop_in_small_chunks() -> None:
 def test_a_thousand_cases_equal_a_loop_where_the_best_go_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_few, "FEW", 6)
+    monkeypatch.setattr(_reach, "FEW", 6)
+    assert_all_cases_equal_the_loop()
+
+
+def test_a_thousand_cases_equal_a_loop_where_many_reach_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those that reach more than a dozen go the other way."""
+    monkeypatch.setattr(_reach, "FEW", 0)
+    monkeypatch.setattr(_reach, "MANY", 0)
+    monkeypatch.setattr(_reach, "WIDEST", 12)
+    monkeypatch.setattr(_reach, "PAIRS", 30)
     assert_all_cases_equal_the_loop()
 
 
 def test_a_thousand_cases_equal_a_loop_in_one_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     """As few boxes go on a device that is neither the CPU nor a GPU with Triton."""
-    monkeypatch.setattr(_few, "MOST", -1)
+    monkeypatch.setattr(_reach, "greedy", lambda *given: None)
     assert_all_cases_equal_the_loop()
 
 

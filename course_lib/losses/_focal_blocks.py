@@ -78,13 +78,11 @@ def _block(
     x: Tensor, t: Tensor, alpha: float | int, gamma: float | int, loss: Tensor, slope: Tensor | None
 ) -> None:
     """Fill in the loss, and the slope if it is wanted, of some logits."""
-    if torch.equal(t, t * t):
-        _yes_or_no(x, t, gamma, loss, slope)
-        weight = torch.where(t > 0, x.new_tensor(alpha), x.new_tensor(1 - alpha))
-    else:
-        _shares(x, t, gamma, loss, slope)
-        weight = torch.lerp(x.new_tensor(1 - alpha), x.new_tensor(alpha), t)
+    yes_or_no = torch.equal(t, t * t)
+    (_yes_or_no if yes_or_no else _shares)(x, t, gamma, loss, slope)
     if alpha >= 0:
+        one, other = x.new_tensor(alpha), x.new_tensor(1 - alpha)
+        weight = torch.where(t > 0, one, other) if yes_or_no else torch.lerp(other, one, t)
         loss.mul_(weight)
         if slope is not None:
             slope.mul_(weight)
@@ -96,7 +94,7 @@ def _yes_or_no(
     """For targets of 0 and 1: with s = 1 − 2t and u = s x, d = sigmoid(u), c = −ln(sigmoid(−u)),
     and the slope is s d^γ (d + γ (1 − d) c).
     """
-    s = t.mul(-2).add_(1)
+    s = torch.rsub(t, 1, alpha=2)
     u = s * x
     d = torch.sigmoid(u)
     minus_u = u.neg_()

@@ -88,7 +88,7 @@ ATTACKS: tuple[Attack, ...] = (
            ALL - lost_with("box_area", "mask_iou"),
         slow=True),
     Attack("both-noise", "Hides the library's answers behind noise.", _noisy_library,
-           ALL - lost_with("box_iou"), ("look-at-source",)),
+           ALL - lost_with("box_iou"), ("look-at-source",), slow=True),
     Attack("both-breakout", "Calls out, mounts, attaches, kills, stays.", _breakout, ALL),
     Attack("both-greedy", "Fills, freezes and bombs.", _greedy_all, ALL, ("kernel-died",),
            slow=True),

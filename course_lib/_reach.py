@@ -1,8 +1,8 @@
-"""Greedy NMS for up to a thousand boxes on the CPU: the idea of `_sweep` in numpy.
+"""Greedy NMS on the CPU where no box reaches many others: the idea of `_sweep` in numpy.
 
-A call of numpy costs a third of a call of PyTorch, and with so few boxes the calls are what is
-paid. The boxes lie on a line in the order of their left edges; beside box i stand those that follow
-it, as far as any box reaches: a rectangle of pairs [reach, n] that needs no copy.
+A call of numpy costs a third of a call of PyTorch, and with few boxes the calls are what is paid.
+The boxes lie on a line in the order of their left edges; beside box i stand those that follow it,
+as far as any box reaches: a rectangle of pairs [reach, n] that needs no copy.
 
 A line has a column for each box and the rows x1, y1, x2, y2 and area; where there are classes, a
 sixth says which, counted from 0.
@@ -12,7 +12,8 @@ import numpy as np
 
 from course_lib._sweep import SLACK
 
-FEW, MOST = 192, 1500  # boxes that are compared at once; boxes for which this is the fast way
+FEW, MANY = 192, 1500  # up to FEW boxes are compared at once, up to MANY in any case
+WIDEST = 400  # and more than those only if they reach no more
 PAIRS = 2**14  # whose numbers stay in the cache
 
 
@@ -30,15 +31,16 @@ def best_first(scores: np.ndarray) -> np.ndarray:
 @np.errstate(all="ignore")
 def greedy(
     boxes: np.ndarray, order: np.ndarray, classes: np.ndarray | None, threshold: float | int
-) -> np.ndarray:
+) -> np.ndarray | None:
     """Which of some boxes greedy NMS keeps: [N, 4], and in which order, [N], to [kept], best first.
 
     In a crowd (where of the best boxes at most half stay) those suppress most of the others, which
-    then need not be compared with one another.
+    then need not be compared with one another. None, where there are many boxes in a crowd.
     """
     line = _line(boxes, classes).take(order, 1)
-    if len(order) <= FEW:
-        return order[_settle(line, threshold)]
+    if len(order) <= FEW or len(order) > MANY:
+        keep = _settle(line, threshold)
+        return None if keep is None else order[keep]
     kept, left = [], np.arange(len(order))
     while len(left) > FEW:
         head, rest = left[:FEW], left[FEW:]
@@ -64,21 +66,24 @@ def _line(boxes: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
     return line
 
 
-def _settle(line: np.ndarray, threshold: float | int) -> np.ndarray:
+def _settle(line: np.ndarray, threshold: float | int) -> np.ndarray | None:
     """All boxes in one rectangle of pairs, and `course_lib.suppression.settle` on those that clash.
 
-    Best first: [rows, n] to bool [n].
+    Best first: [rows, n] to bool [n]; None for a rectangle that is too large.
     """
     n = line.shape[1]
     rank = _start(line).argsort()
     line = line.take(rank, 1)  # from left to right
     start, reach = _start(line), _start(line, threshold)
-    widest = int((start.searchsorted(reach, side="right") - np.arange(n)).max(initial=1))
+    widest = max(1, int((start.searchsorted(reach, side="right") - np.arange(n)).max(initial=0)))
+    if n > MANY and widest > WIDEST:
+        return None
     followers, band = _followers(line, widest), max(1, PAIRS // max(n, 1))
-    hit = np.empty((widest, n), bool)
+    found = []
     for row in range(0, widest, band):
-        _clash(line[:, None], followers[:, row : row + band], threshold, hit[row : row + band])
-    ahead, first = divmod(np.flatnonzero(hit), n)
+        clash = _clash(line[:, None], followers[:, row : row + band], threshold)  # [band, n]
+        found.append(np.flatnonzero(clash) + row * n)
+    ahead, first = divmod(found[0] if len(found) == 1 else np.concatenate(found), n)
     one, two = rank.take(first), rank.take(first + ahead + 1)
     better, worse = np.minimum(one, two), np.maximum(one, two)
     keep = np.ones(n, bool)
@@ -119,8 +124,7 @@ def _hit(kept: np.ndarray, others: np.ndarray, threshold: float | int) -> np.nda
     ends = count.cumsum()
     first = np.repeat(np.arange(len(count)), count)  # [pairs]
     second = np.arange(len(first)) + np.repeat(begin - (ends - count), count)  # [pairs]
-    clash = np.empty(len(first), bool)
-    _clash(kept.take(first, 1), others.take(second, 1), threshold, clash)
+    clash = _clash(kept.take(first, 1), others.take(second, 1), threshold)
     hit = np.zeros(len(rank), bool)
     hit[rank.take(second[clash])] = True
     return hit
@@ -138,17 +142,17 @@ def _followers(line: np.ndarray, widest: int) -> np.ndarray:
     return np.ndarray((rows, widest, n), line.dtype, padded, step, (row, step, step))
 
 
-def _clash(one: np.ndarray, other: np.ndarray, threshold: float | int, out: np.ndarray) -> None:
+def _clash(one: np.ndarray, other: np.ndarray, threshold: float | int) -> np.ndarray:
     """Which pairs of boxes, broadcast, have an IoU above the threshold, and the same class."""
-    inter = np.minimum(one[2], other[2])
-    inter -= np.maximum(one[0], other[0])
+    sides = np.minimum(one[2:4], other[2:4])
+    sides -= np.maximum(one[:2], other[:2])
+    inter, height = sides
     np.maximum(inter, 0, out=inter)
-    height = np.minimum(one[3], other[3])
-    height -= np.maximum(one[1], other[1])
     inter *= height
     union = one[4] + other[4]
     union -= inter
     inter /= union
-    np.greater(inter, threshold, out=out)  # NaN is not
+    clash: np.ndarray = inter > threshold  # NaN is not
     if len(one) == 6:
-        out &= one[5] == other[5]
+        clash &= one[5] == other[5]
+    return clash
