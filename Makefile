@@ -12,7 +12,7 @@ export JUPYTER_CONFIG_PATH := $(CURDIR)/jupyter_config
 help:
 	@echo "make lab      open the lessons in JupyterLab"
 	@echo "make explore  open the explorers in a browser; nothing to install"
-	@echo "make test     lint, then every test (about 15 minutes on two cores)"
+	@echo "make test     lint, then every test (about 20 minutes on two cores)"
 	@echo "make lessons  build lessons/ from solutions/, and docs/explorers.html"
 	@echo "make grade    grade classroom/submitted, or a sample class if there is none"
 	@echo "make bench    measure against torchvision, in an environment of its own"

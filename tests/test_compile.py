@@ -20,12 +20,12 @@ def run(backend: str, *names: str) -> None:
     assert done.stdout.splitlines() == [f"{name} answers the same" for name in names]
 
 
-def test_one_stage_two_stages_and_nms() -> None:
-    run("aot_eager", "nms", "retinanet", "faster_rcnn")
+def test_a_detector_and_nms() -> None:
+    run("aot_eager", "nms", "retinanet")
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("name", sorted(DETECTORS.keys() - {"retinanet", "faster_rcnn"}))
+@pytest.mark.parametrize("name", sorted(DETECTORS.keys() - {"retinanet"}))
 def test_all_detectors(name: str) -> None:
     run("aot_eager", name)
 
