@@ -31,7 +31,7 @@ def comparisons(name: str, side: int, device: str) -> list[Any]:
     ours, theirs = (each.to(device) for each in twins(name, side))
     _as_after_training(theirs)
     ours.load_state_dict(theirs.state_dict())
-    (image,), (target,) = images_and_targets(1, 5, masks=name.startswith("mask"), side=side)
+    (image,), (target,) = images_and_targets(1, 5, masks=name.startswith("mask"), square=side)
     image = image.to(device)
     target = {key: value.to(device) for key, value in target.items()}
     n = side if len(sides(name)) > 1 else 0

@@ -204,8 +204,7 @@ def fcos_resnet50_fpn(
     body.freeze(trainable_layers)
     backbone = BackboneWithFPN(body, 256, extra="P5")
     usual = {"offset": 0.0, "grid": "image", "sides": "relu", "resize": Resize()}
-    model = FCOS(backbone, num_classes, **{**usual, **options})
-    return channels_last(model)
+    return FCOS(backbone, num_classes, **{**usual, **options})
 
 
 def _for_each(levels: Sequence[Tensor], values: Sequence[Any]) -> Tensor:

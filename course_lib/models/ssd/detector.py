@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from course_lib._distributed import mean_over_processes
 from course_lib.anchors import SSD300, DefaultBoxLayout, default_boxes
 from course_lib.models.background import DetectorWithBackground
-from course_lib.models.detector import Detections, Images, Target, channels_last
+from course_lib.models.detector import Detections, Images, Target
 from course_lib.models.resize import Resize
 from course_lib.models.ssd.networks import SSDFeatureExtractorVGG, SSDHead
 from course_lib.models.ssd.steps import assign_targets, decode, ssd_loss
@@ -127,4 +127,4 @@ def ssd300_vgg16(num_classes: int = 91, *, trainable_layers: int = 5, **options:
     for part in parts[: 5 - trainable_layers]:
         for layer in part:
             layer.requires_grad_(False)
-    return channels_last(SSD(backbone, num_classes, **{"background_is_0": True, **options}))
+    return SSD(backbone, num_classes, **{"background_is_0": True, **options})
