@@ -51,7 +51,9 @@ def detector(name: str, backend: str) -> None:
     away = 1e-4 if backend == "aot_eager" else 1e-3
     batch = model.prepare(images)[0]
     assert_same(model.forward, batch, away, backend=backend, fullgraph=name not in TWO_STAGES)
-    assert_same(model.detect, images, 10 * away, backend=backend)
+    # In float32 a last digit may settle which of two boxes comes first.
+    model.double()
+    assert_same(model.detect, [image.double() for image in images], away, backend=backend)
 
 
 def suppression(backend: str) -> None:
