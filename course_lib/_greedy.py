@@ -26,22 +26,20 @@ def greedy(
 def _greedy(
     boxes: Tensor, scores: Tensor, idxs: Tensor | None, iou_threshold: float | int
 ) -> Tensor:
-    if usable(boxes):
-        from course_lib.kernels import nms as kernel
-
-        order = best_first(scores)
-        classes = None if idxs is None else idxs[order]
-        with torch.no_grad():
-            return order[kernel.greedy(boxes[order], classes, iou_threshold)]
-    if boxes.is_cpu:
+    on_gpu = usable(boxes)
+    if boxes.is_cpu and not on_gpu:
         numbers = None if idxs is None else idxs.numpy()
         kept = _reach.greedy(_plain(boxes), _order(scores), numbers, iou_threshold)
         if kept is not None:
             return torch.from_numpy(kept)
     order = best_first(scores)
-    classes = None if idxs is None else idxs[order]
+    boxes, classes = boxes.detach()[order], None if idxs is None else idxs[order]
+    if on_gpu:
+        from course_lib.kernels import nms as kernel
+
+        return order[kernel.greedy(boxes, classes, iou_threshold)]
     with torch.no_grad(), one_thread():
-        return order[_sweep.greedy(boxes.index_select(0, order), classes, iou_threshold)]
+        return order[_sweep.greedy(boxes, classes, iou_threshold)]
 
 
 def _order(scores: Tensor) -> np.ndarray:

@@ -134,9 +134,9 @@ class Graded:
         return {float(number) for number in re.findall(NUMBER, "\n".join(sources))}
 
     def open_to_all(self, told: str) -> bool:
-        """Does it tell only what the lesson itself gave to the attacker's function, in a figure?"""
-        numbers = {float(number) for number in re.findall(NUMBER, told)}
-        return bool(numbers) and numbers <= self.shown_numbers
+        """Does it tell only boxes that the lesson itself gave to the attacker's function?"""
+        numbers = [float(number) for number in re.findall(NUMBER, told)]
+        return len(numbers) >= 4 and self.shown_numbers.issuperset(numbers)
 
     @cached_property
     def needles(self) -> set[tuple[str, ...]]:
