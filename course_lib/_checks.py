@@ -4,13 +4,15 @@ import torch
 from torch import Tensor
 
 FORMATS = ("xyxy", "xywh", "cxcywh")
+NOT_NUMBERS = frozenset({torch.bool, torch.complex32, torch.complex64, torch.complex128})
 
 
 def check_boxes(boxes: Tensor, name: str, shape: str = "[N, 4]", batches: bool = False) -> None:
     check_tensor(boxes, name)
-    if boxes.dtype == torch.bool or boxes.is_complex():
+    if boxes.dtype in NOT_NUMBERS:
         raise TypeError(f"{name} must hold floats or integers, got {boxes.dtype}; convert it first")
-    ndim, last = boxes.ndim, boxes.shape[-1] if boxes.ndim else 0
+    sizes = boxes.shape
+    ndim, last = len(sizes), sizes[-1] if sizes else 0
     if last == 4 and (ndim == 2 or (batches and ndim > 2)):
         return
     if last != 4:

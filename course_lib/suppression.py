@@ -244,9 +244,10 @@ def weighted_boxes(
 
 def _check(boxes: Tensor, iou_threshold: float | int, **one_each: Tensor) -> None:
     check_boxes(boxes, "boxes")
+    one_for_each = boxes.shape[0]
     for name, values in one_each.items():
         check_tensor(values, name)
-        if values.shape != boxes.shape[:1]:
+        if values.shape != (one_for_each,):
             expected = f"[N], one for each of the {len(boxes)} boxes"
             raise ValueError(f"{name} must have shape {expected}, got {list(values.shape)}")
     _check_threshold(iou_threshold)
