@@ -51,15 +51,14 @@ def greedy(
         return _settle(boxes, order, begins, threshold)
     kept = []
     while len(order) > FEW:
-        head, order = order[:FEW], order[FEW:]
+        head, rest = order[:FEW], order[FEW:]
         best = _settle(boxes, head, begins, threshold)
-        if 2 * len(best) > len(head):
-            order = np.concatenate((head, order))
+        if best is None or 2 * len(best) > len(head):
             break
         kept.append(best)
-        order = order[~_hit(boxes, best, order, begins, threshold)]
-    kept.append(_settle(boxes, order, begins, threshold))
-    return np.concatenate(kept)
+        order = rest[~_hit(boxes, best, rest, begins, threshold)]
+    last = _settle(boxes, order, begins, threshold)
+    return None if last is None else np.concatenate((*kept, last))
 
 
 def _begins(boxes: np.ndarray, classes: np.ndarray) -> np.ndarray:
