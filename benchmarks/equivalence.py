@@ -20,7 +20,8 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models import detection as peers
 
-from course_lib.models import FULL_SIZE, Detector, create_detector
+from course_lib import models
+from course_lib.models import FULL_SIZE, Detector
 from course_lib.models.detector import Detections
 from course_lib.models.norms import FrozenBatchNorm2d
 from course_lib.models.resize import Resize
@@ -60,7 +61,7 @@ def twins(name: str, shorter: int, seed: int = 0) -> tuple[Detector, Any]:
                 value.fill_(0.2)  # or numbers grow from block to block
     _spread(theirs.eval())
     options = {} if size == {} else {"resize": Resize(shorter, shorter * 5 // 3)}
-    ours = create_detector(name, 91, **options)
+    ours = getattr(models, name)(91, **options)
     ours.load_state_dict(theirs.state_dict())
     return ours.eval(), theirs.eval()
 

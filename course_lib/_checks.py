@@ -24,10 +24,10 @@ def check_boxes(boxes: Tensor, name: str, shape: str = "[N, 4]", batches: bool =
     raise ValueError(f"{name} must have shape {shape}, got {list(boxes.shape)}; {remedy}")
 
 
-def check_labels(labels: Tensor, boxes: Tensor) -> None:
+def check_labels(labels: Tensor, boxes: Tensor, name: str = "labels", number: str = "M") -> None:
     if labels.shape != (len(boxes),):
         raise ValueError(
-            f"labels must have shape [M] = [{len(boxes)}], one for each box, got "
+            f"{name} must have shape [{number}] = [{len(boxes)}], one for each box, got "
             f"{list(labels.shape)}"
         )
 

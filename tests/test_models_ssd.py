@@ -13,7 +13,6 @@ from torch.testing import assert_close
 
 from course_lib.anchors import SSD300, DefaultBoxLayout, default_boxes
 from course_lib.boxes import box_iou
-from course_lib.models import create_detector
 from course_lib.models.ssd import (
     SSD,
     SSDFeatureExtractorVGG,
@@ -154,7 +153,7 @@ def test_decode_is_a_loop() -> None:
 
 def test_the_full_size_network_is_the_published_one() -> None:
     with torch.device("meta"):
-        model = create_detector("ssd300_vgg16", 91)
+        model = ssd300_vgg16(91)
     assert sum(p.numel() for p in model.parameters()) == 35_641_826
     shapes = {name: tuple(w.shape) for name, w in model.state_dict().items()}
     assert shapes["backbone.scale_weight"] == (512,)

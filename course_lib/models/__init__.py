@@ -44,13 +44,22 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(module), function)
 
 
+# Built by that name, these count background among their classes, as torchvision does.
+COUNT_BACKGROUND = ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "ssd300_vgg16")
+
+
 def create_detector(name: str, num_classes: int, **options: Any) -> Detector:
     """The detector of that name, with fresh weights; `options` go to the function that builds it.
 
+    num_classes: K kinds of objects, labels 0..K-1, whatever the detector. Torchvision's weights
+        number COCO's categories from 1 instead: to load them, build the detector by its own name,
+        such as `course_lib.models.ssd300_vgg16()`.
     Errors: KeyError for an unknown name, with the names that there are.
     """
     if name not in DETECTORS:
         raise KeyError(f"there is no detector {name!r}; there are: {', '.join(DETECTORS)}")
+    if name in COUNT_BACKGROUND:
+        options = {"background_is_0": False, **options}
     module, function = DETECTORS[name]
     detector: Detector = getattr(import_module(module), function)(num_classes, **options)
     return detector

@@ -21,14 +21,27 @@ class DetectorWithBackground(Detector):
     num_classes: K kinds of objects, labels 0..K-1; the network has an output more for background.
         With `background_is_0`, num_classes counts background, and label 0 is nobody's, as in
         torchvision: that is how its weights number COCO's categories.
-    num_outputs: classes of the network, background included.
     options: those of `Detector`.
     """
 
     def __init__(self, num_classes: int, *, background_is_0: bool = False, **options: Any) -> None:
+        if background_is_0 and num_classes < 2:
+            raise ValueError(
+                f"num_classes counts background here, so it must be 2 or more, got {num_classes}; "
+                "with background_is_0=False it counts kinds of objects alone"
+            )
         super().__init__(num_classes, **options)
         self.shift = 0 if background_is_0 else 1  # from a label to the network's class
-        self.num_outputs = num_classes + self.shift
+
+    @property
+    def labels(self) -> range:
+        """The labels of objects that it knows."""
+        return range(1 - self.shift, self.num_classes)
+
+    @property
+    def num_outputs(self) -> int:
+        """The classes of the network, background included."""
+        return self.num_classes + self.shift
 
     def objects(self, target: Target) -> tuple[Tensor, Tensor]:
         """Boxes [M, 4] and the network's classes [M] of a target; IGNORED for a crowd."""

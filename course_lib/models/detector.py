@@ -7,7 +7,8 @@ Letters
     H, W        rows and columns of pixels
 
 Images are float in 0..1: one tensor [B, 3, H, W], or a list of [3, H, W] of different sizes.
-Targets are one dict an image with `boxes` [N, 4] xyxy in pixels and `labels` [N] in 0..K-1.
+Targets are one dict an image with `boxes` [N, 4] xyxy in pixels and `labels` [N] in 0..K-1; boxes
+cover something.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from course_lib.boxes import clip_boxes_to_image
 from course_lib.models.norms import FrozenBatchNorm2d
 from course_lib.models.resize import Resize, Size, resize_boxes, resize_image, resize_masks
-from course_lib.models.torchvision_weights import renamed
+from course_lib.models.targets import Target, check_targets
+from course_lib.models.torchvision_weights import fitting
 
 Images = Float[Tensor, "B 3 H W"] | Sequence[Float[Tensor, "3 _ _"]]
-Target = Mapping[str, Any]
 Detections = dict[str, Tensor]
 D = TypeVar("D", bound="Detector")
 
@@ -40,11 +42,15 @@ class Detector(nn.Module):
     stride: images are padded, at the bottom and on the right, to a multiple of it.
     resize: the size to which images are brought before; None leaves them as they are. Boxes go in
         and come out in the pixels of the image that was given.
+    inference: what `detect` goes by, such as the score threshold; to look at and to change:
+        `model.inference["score_threshold"] = 0.5`.
     """
 
     pixel_mean: Tensor
     pixel_std: Tensor
+    inference: dict[str, Any]
     published_eps: ClassVar[float] = 1e-5  # of frozen BatchNorm, with torchvision's weights
+    class_layers: ClassVar[tuple[str, ...]] = ()  # have a row, or some, for each class
 
     def __init__(
         self,
@@ -58,6 +64,8 @@ class Detector(nn.Module):
         super().__init__()
         if num_classes < 1:
             raise ValueError(f"num_classes must be 1 or more, got {num_classes}")
+        if not isinstance(resize, Resize | None):
+            raise TypeError(f"resize must be a Resize, such as Resize(320, 533), got {resize!r}")
         self.num_classes = num_classes
         self.stride = stride
         self.resize = resize
@@ -65,16 +73,47 @@ class Detector(nn.Module):
         self.register_buffer("pixel_mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("pixel_std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
-    def from_torchvision(self: D, state_dict: Mapping[str, Tensor]) -> D:
+    @property
+    def labels(self) -> range:
+        """The labels of objects that it knows."""
+        return range(self.num_classes)
+
+    @property
+    def num_outputs(self) -> int:
+        """The classes of the network."""
+        return self.num_classes
+
+    def from_torchvision(
+        self: D,
+        state_dict: Mapping[str, Tensor],
+        *,
+        new_classes: bool = False,
+        norm_eps: float | None = None,
+    ) -> D:
         """Load the weights of torchvision's detector of the same name; the detector itself.
 
         state_dict: what `torch.load(file, weights_only=True)` gives for torchvision's file.
-        Errors: RuntimeError for weights of another detector, or of another number of classes.
+        new_classes: leave the last layers, which say the classes, as they are, to learn other ones.
+        norm_eps: of frozen BatchNorm. By default what torchvision gives its detectors with the
+            published weights, 0 or (FCOS) 1e-5. A network that you made with torchvision and
+            `weights=None` has 1e-5: the file does not tell. Ours does, see `FrozenBatchNorm2d`.
+        Errors: TypeError for what is no state dict; RuntimeError for weights of another detector,
+            or of another number of classes. Nothing is loaded then.
         """
-        self.load_state_dict(renamed(state_dict))
-        for module in self.modules():
-            if isinstance(module, FrozenBatchNorm2d):
-                module.eps = self.published_eps
+        own = self.state_dict()
+        given = fitting(state_dict, own, self.class_layers, self.num_outputs, new_classes)
+        eps = self.published_eps if norm_eps is None else norm_eps
+        frozen = {k: m for k, m in self.named_modules() if isinstance(m, FrozenBatchNorm2d)}
+        for name in frozen if eps == 0 else ():
+            spread = given[f"{name}.running_var"]
+            if not spread.is_meta and not spread.all():
+                raise RuntimeError(
+                    f"{name} has a variance of 0, and without eps that is a division by 0: these "
+                    "are not the published weights; write from_torchvision(..., norm_eps=1e-5)"
+                )
+        self.load_state_dict(given)
+        for module in frozen.values():
+            module.eps = eps
         return self
 
     @abstractmethod
@@ -120,6 +159,8 @@ class Detector(nn.Module):
                 )
             if not image.is_floating_point():
                 raise TypeError(f"images must be float in 0..1, got {image.dtype}; divide by 255")
+            if not image.numel():
+                raise ValueError(f"images must have pixels, got an image of {list(image.shape)}")
         if not len(images):
             raise ValueError("images must hold at least one image, got none")
         return [(int(image.shape[-2]), int(image.shape[-1])) for image in images]
@@ -127,7 +168,17 @@ class Detector(nn.Module):
     def prepare_targets(
         self, images: Images, targets: Sequence[Target], sizes: Sequence[Size]
     ) -> Sequence[Target]:
-        """The targets in the pixels of the batch. sizes: what `prepare` gave."""
+        """The targets, checked, in the pixels of the batch and with labels in int64.
+
+        sizes: what `prepare` gave.
+        """
+        check_targets(targets, len(sizes), self.labels)
+        targets = [
+            target
+            if target["labels"].dtype == torch.int64
+            else {**target, "labels": target["labels"].long()}
+            for target in targets
+        ]
         if self.resize is None:
             return targets
         prepared = []
@@ -145,8 +196,21 @@ class Detector(nn.Module):
         """Detections found in the batch, with boxes in the pixels of the images as given."""
         if self.resize is not None:
             for image, found, size in zip(images, detections, sizes, strict=True):
-                found["boxes"] = resize_boxes(found["boxes"], size, image.shape[-2:])
+                moved = resize_boxes(found["boxes"], size, image.shape[-2:])
+                found["boxes"] = clip_boxes_to_image(
+                    moved, image.shape[-2:]
+                )  # but for a last digit
         return detections
+
+
+def check_batch(images: object) -> None:
+    """Is it what `forward` takes? Those who come from torchvision give it a list."""
+    if not isinstance(images, Tensor) or images.ndim != 4:
+        got = list(images.shape) if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(
+            f"forward takes one batch [B, 3, H, W] and gives what the heads say, got {got}; for "
+            "boxes write detect(images), to train loss(images, targets), and both take lists"
+        )
 
 
 def channels_last(model: D) -> D:

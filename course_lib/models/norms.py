@@ -27,7 +27,8 @@ class FrozenBatchNorm2d(nn.Module):
     Shapes: [B, C, H, W] to the same. Its four rows [C] are buffers, so no optimizer sees them and
         they do not count as parameters; a state dict of nn.BatchNorm2d loads.
     eps: torchvision sets it to 0 after loading its detectors trained on COCO, whose statistics
-        were made without. `model.apply(without_eps)` does it here.
+        were made without. `model.apply(without_eps)` does it here. It travels with the state dict,
+        in what PyTorch notes about each module there, so the names stay those of the weights.
     Source: torchvision.ops.FrozenBatchNorm2d.
     """
 
@@ -50,9 +51,18 @@ class FrozenBatchNorm2d(nn.Module):
         scale, shift = scale[:, None, None].to(x.dtype), shift[:, None, None].to(x.dtype)
         return torch.addcmul(shift, x, scale)  # one pass over x, not two
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        notes = getattr(destination, "_metadata", {}).get(prefix[:-1])
+        if notes is not None:
+            notes["eps"] = self.eps
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *args: Any
+    ) -> None:
         state_dict.pop(prefix + "num_batches_tracked", None)  # BatchNorm2d's own counter
-        super()._load_from_state_dict(state_dict, prefix, *args)
+        self.eps = local_metadata.get("eps", self.eps)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
     def extra_repr(self) -> str:
         return f"{len(self.weight)}, eps={self.eps}"

@@ -37,7 +37,7 @@ class Resize:
 
     def __post_init__(self) -> None:
         sides = (self.shorter, self.longer) if self.fixed is None else self.fixed
-        if len(sides) != 2 or min(sides) < 1:
+        if not isinstance(sides, tuple | list) or len(sides) != 2 or min(sides) < 1:
             raise ValueError(f"sides must be two numbers of pixels above 0, got {sides}")
 
     def size_of(self, size: Sequence[int]) -> Size:

@@ -20,7 +20,14 @@ from course_lib.models.centernet.steps import (
     decode,
     encode_targets,
 )
-from course_lib.models.detector import Detections, Detector, Images, Target, channels_last
+from course_lib.models.detector import (
+    Detections,
+    Detector,
+    Images,
+    Target,
+    channels_last,
+    check_batch,
+)
 from course_lib.models.norms import Norm
 
 
@@ -88,12 +95,14 @@ class CenterNet(Detector):
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> dict[str, Tensor]:
         """`heatmap` [B, K, H / 4, W / 4], logits; `size` and `offset` [B, 2, H / 4, W / 4]."""
+        check_batch(images)
         x = self.network(images)
         return {"heatmap": self.heatmap(x), "size": self.size(x), "offset": self.offset(x)}
 
     def loss(self, images: Images, targets: Sequence[Target]) -> dict[str, Tensor]:
         """The three terms of `centernet_loss`. Where a crowd is, its class learns nothing."""
-        batch, _ = self.prepare(images)
+        batch, sizes = self.prepare(images)
+        targets = self.prepare_targets(images, targets, sizes)
         outputs = self(batch)
         H, W = outputs["heatmap"].shape[-2:]
         wanted = [self._wanted(target, (H, W)) for target in targets]

@@ -15,7 +15,7 @@ from course_lib.coding import encode_boxes
 from course_lib.matching import sample_balanced
 from course_lib.models.backbones import create_backbone
 from course_lib.models.background import IGNORED, WEIGHTS, DetectorWithBackground
-from course_lib.models.detector import Detections, Images, Target, channels_last
+from course_lib.models.detector import Detections, Images, Target, channels_last, check_batch
 from course_lib.models.faster_rcnn.heads import RegionProposalNetwork, RoIHeads
 from course_lib.models.faster_rcnn.proposals import proposal_loss, proposal_targets, propose
 from course_lib.models.faster_rcnn.steps import assign_proposals, decode, detection_loss
@@ -65,6 +65,7 @@ class FasterRCNN(DetectorWithBackground):
     # What the small one learns best with, for `course_lib.engine.FitConfig`.
     recommended: ClassVar[dict[str, Any]] = {"lr": 1e-2, "batch_size": 16}
     published_eps: ClassVar[float] = 0.0
+    class_layers: ClassVar[tuple[str, ...]] = ("roi_heads.box_predictor",)
 
     def __init__(
         self,
@@ -116,6 +117,7 @@ class FasterRCNN(DetectorWithBackground):
         anchors; `proposals`, [P, 4] for each image; `cls_logits` [R, K] and `bbox_regression`
         [R, K*4] of all proposals, those of the first image first.
         """
+        check_batch(images)
         sizes = [(int(images.shape[-2]), int(images.shape[-1]))] * len(images)
         maps = self.backbone(images)
         first = self.rpn.head(maps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from course_lib.models.faster_rcnn.masks import mask_loss, mask_targets, paste_m
 from course_lib.models.norms import Norm
 from course_lib.models.pyramid import BackboneWithFPN
 from course_lib.models.resize import Size
+from course_lib.models.targets import check_target_masks
 
 
 class MaskRCNN(FasterRCNN):
@@ -35,6 +36,10 @@ class MaskRCNN(FasterRCNN):
     Source: He et al., Mask R-CNN, ICCV 2017. torchvision.models.detection.MaskRCNN.
     """
 
+    class_layers: ClassVar[tuple[str, ...]] = (
+        "roi_heads.box_predictor",
+        "roi_heads.mask_predictor.mask_fcn_logits",
+    )
     roi_heads: MaskRoIHeads
 
     def __init__(
@@ -54,6 +59,14 @@ class MaskRCNN(FasterRCNN):
         channels, outputs = self.backbone.out_channels, self.num_outputs
         return MaskRoIHeads(channels, levels, pooled, width, outputs, self.mask_pooled)
 
+    def prepare_targets(
+        self, images: Images, targets: Sequence[Target], sizes: Sequence[Size]
+    ) -> Sequence[Target]:
+        """As `Detector` does, and the masks are checked, too."""
+        prepared = super().prepare_targets(images, targets, sizes)
+        check_target_masks(targets, [(image.shape[-2], image.shape[-1]) for image in images])
+        return prepared
+
     def mask_logits(self, maps: Maps, boxes: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
         """One small mask for each class of each box: logits [R, K, S, S]."""
         return self.roi_heads.masks(named(maps), list(boxes), sizes)
@@ -62,8 +75,6 @@ class MaskRCNN(FasterRCNN):
         self, maps: Maps, sampled: list[Sampled], targets: Sequence[Target], sizes: Sequence[Size]
     ) -> dict[str, Tensor]:
         """`mask`: see `mask_loss`, of the proposals that answer for an object."""
-        if not all("masks" in target for target in targets):
-            raise ValueError("targets must have masks [M, H, W] of the objects, 0 or 1")
         positive = [(each.classes > 0).nonzero().squeeze(1) for each in sampled]
         boxes = [each.proposals[k] for each, k in zip(sampled, positive, strict=True)]
         classes = [each.classes[k] for each, k in zip(sampled, positive, strict=True)]

@@ -17,6 +17,7 @@ from course_lib.models.detector import (
     Images,
     Target,
     channels_last,
+    check_batch,
     objects_of,
 )
 from course_lib.models.fcos.heads import FCOSHead, Sides
@@ -52,6 +53,7 @@ class FCOS(Detector):
 
     # What the small one learns best with, for `course_lib.engine.FitConfig`.
     recommended: ClassVar[dict[str, Any]] = {"lr": 1e-2, "batch_size": 16}
+    class_layers: ClassVar[tuple[str, ...]] = ("head.classification_head.cls_logits",)
 
     def __init__(
         self,
@@ -108,6 +110,7 @@ class FCOS(Detector):
 
         Of all locations, finest level first.
         """
+        check_batch(images)
         outputs: dict[str, Tensor] = self.head(self.backbone(images))
         return outputs
 

@@ -124,7 +124,8 @@ def smallest_box(candidates: Bool[Tensor, "N M"], boxes: Num[Tensor, "M 4"]) -> 
     """
     if candidates.shape[1] == 0:
         return torch.full(candidates.shape[:1], BACKGROUND, device=candidates.device)
-    areas = box_area(boxes).expand(candidates.shape).masked_fill(~candidates, float("inf"))
+    areas = box_area(boxes).to(torch.promote_types(boxes.dtype, torch.float32))  # [M]
+    areas = areas.expand(candidates.shape).masked_fill(~candidates, float("inf"))  # [N, M]
     smallest = areas.amin(1, keepdim=True)  # [N, 1]
     first = ((areas == smallest) & candidates).int().argmax(1)  # [N]
     return torch.where(candidates.any(1), first, BACKGROUND)

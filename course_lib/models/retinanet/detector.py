@@ -18,6 +18,7 @@ from course_lib.models.detector import (
     Images,
     Target,
     channels_last,
+    check_batch,
     objects_of,
 )
 from course_lib.models.norms import Norm
@@ -55,6 +56,7 @@ class RetinaNet(Detector):
     # What the small one learns best with, for `course_lib.engine.FitConfig`.
     recommended: ClassVar[dict[str, Any]] = {"lr": 1e-2, "batch_size": 16}
     published_eps: ClassVar[float] = 0.0
+    class_layers: ClassVar[tuple[str, ...]] = ("head.classification_head.cls_logits",)
 
     def __init__(
         self,
@@ -106,6 +108,7 @@ class RetinaNet(Detector):
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> dict[str, Tensor]:
         """`cls_logits` [B, N, K] and `bbox_regression` [B, N, 4] of all anchors, finest first."""
+        check_batch(images)
         return self.head(self.features(images))
 
     def grid_of(self, size: Sequence[int]) -> list[Float[Tensor, "_ 4"]]:

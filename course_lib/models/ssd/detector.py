@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from course_lib._distributed import mean_over_processes
 from course_lib.anchors import SSD300, DefaultBoxLayout, default_boxes
 from course_lib.models.background import DetectorWithBackground
-from course_lib.models.detector import Detections, Images, Target
+from course_lib.models.detector import Detections, Images, Target, check_batch
 from course_lib.models.resize import Resize
 from course_lib.models.ssd.networks import SSDFeatureExtractorVGG, SSDHead
 from course_lib.models.ssd.steps import assign_targets, decode, ssd_loss
@@ -35,6 +35,7 @@ class SSD(DetectorWithBackground):
         torchvision.models.detection.SSD.
     """
 
+    class_layers: ClassVar[tuple[str, ...]] = ("head.classification_head",)
     anchors: Tensor
 
     def __init__(
@@ -73,6 +74,7 @@ class SSD(DetectorWithBackground):
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> dict[str, Tensor]:
         """`cls_logits` [B, N, K] and `bbox_regression` [B, N, 4] of all default boxes."""
+        check_batch(images)
         outputs: dict[str, Tensor] = self.head(self.backbone(images))
         return outputs
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from course_lib.boxes import clip_boxes_to_image
-from course_lib.models.detector import Detections, Detector, Images, Target
+from course_lib.models.detector import Detections, Detector, Images, Target, check_batch
 from course_lib.models.yolo.grid import encode_grid, grid_candidates
 from course_lib.models.yolo.loss import yolo_loss
 from course_lib.models.yolo.networks import paper_network, small_network
@@ -78,12 +78,14 @@ class YOLO(Detector):
 
     def forward(self, images: Float[Tensor, "B 3 side side"]) -> Float[Tensor, "B S S channels"]:
         """A*5 + K numbers for each cell; what they mean is in `grid.py`."""
+        check_batch(images)
         cells: Tensor = self.network(images).movedim(1, -1)
         return cells
 
     def loss(self, images: Images, targets: Sequence[Target]) -> dict[str, Tensor]:
         """The five terms of `yolo_loss`, weights included. Crowds are left out of the grid."""
         batch, sizes = self.prepare(images)
+        targets = self.prepare_targets(images, targets, sizes)
         grids = [
             encode_grid(*_objects(target), size, self.S, self.num_classes)
             for target, size in zip(targets, sizes, strict=True)
