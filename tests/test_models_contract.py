@@ -170,6 +170,21 @@ def test_forward_says_where_lists_go(name: str) -> None:
         small(name).detect([torch.rand(3, 0, 8)])
 
 
+@pytest.mark.parametrize("name", ["retinanet", "fcos", "faster_rcnn", "centernet", "ssd300_vgg16"])
+def test_what_detect_goes_by_is_checked_and_can_be_changed(name: str) -> None:
+    with torch.device("meta"):
+        with pytest.raises(ValueError, match=r"score_threshold must lie in 0..1, got 1.5"):
+            create_detector(name, K, score_threshold=1.5)
+        with pytest.raises(ValueError, match="max_detections must be 0 or more, got -1"):
+            create_detector(name, K, max_detections=-1)
+    model = create_detector(name, K, score_threshold=0.0).eval()
+    assert len(model.detect(images())[0]["boxes"]) > 3
+    model.inference["max_detections"] = 3
+    assert 0 < len(model.detect(images())[0]["boxes"]) <= 3
+    model.inference["score_threshold"] = 1.0
+    assert len(model.detect(images())[0]["boxes"]) == 0
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_resize_is_a_resize() -> None:
     with pytest.raises(TypeError, match=r"must be a Resize, such as Resize\(320, 533\), got \(3"):

@@ -203,6 +203,19 @@ class Detector(nn.Module):
         return detections
 
 
+def inference_options(**options: float | int) -> dict[str, Any]:
+    """What `detect` goes by, checked.
+
+    Errors: ValueError for a threshold outside of 0..1 and for a number below 0.
+    """
+    for name, value in options.items():
+        if name.endswith("threshold") and not 0 <= value <= 1:
+            raise ValueError(f"{name} must lie in 0..1, got {value}")
+        if not value >= 0:
+            raise ValueError(f"{name} must be 0 or more, got {value}")
+    return options
+
+
 def check_batch(images: object) -> None:
     """Is it what `forward` takes? Those who come from torchvision give it a list."""
     if not isinstance(images, Tensor) or images.ndim != 4:

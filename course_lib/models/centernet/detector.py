@@ -27,6 +27,7 @@ from course_lib.models.detector import (
     Target,
     channels_last,
     check_batch,
+    inference_options,
 )
 from course_lib.models.norms import Norm
 
@@ -88,10 +89,10 @@ class CenterNet(Detector):
             "lambda_offset": lambda_offset,
         }
         self.flip_test = flip_test
-        self.inference: dict[str, Any] = {
-            "max_detections": max_detections,
-            "score_threshold": score_threshold,
-        }
+        self.inference = inference_options(
+            max_detections=max_detections,
+            score_threshold=score_threshold,
+        )
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> dict[str, Tensor]:
         """`heatmap` [B, K, H / 4, W / 4], logits; `size` and `offset` [B, 2, H / 4, W / 4]."""

@@ -15,7 +15,14 @@ from course_lib.coding import encode_boxes
 from course_lib.matching import sample_balanced
 from course_lib.models.backbones import create_backbone
 from course_lib.models.background import IGNORED, WEIGHTS, DetectorWithBackground
-from course_lib.models.detector import Detections, Images, Target, channels_last, check_batch
+from course_lib.models.detector import (
+    Detections,
+    Images,
+    Target,
+    channels_last,
+    check_batch,
+    inference_options,
+)
 from course_lib.models.faster_rcnn.heads import RegionProposalNetwork, RoIHeads
 from course_lib.models.faster_rcnn.proposals import proposal_loss, proposal_targets, propose
 from course_lib.models.faster_rcnn.steps import assign_proposals, decode, detection_loss
@@ -102,11 +109,11 @@ class FasterRCNN(DetectorWithBackground):
         self.rpn_drawn, self.rpn_positive = rpn_drawn, rpn_positive
         self.drawn, self.positive = drawn, positive
         self.candidates, self.proposals, self.rpn_nms = candidates, proposals, rpn_nms
-        self.inference: dict[str, Any] = {
-            "score_threshold": score_threshold,
-            "nms_threshold": nms_threshold,
-            "max_detections": max_detections,
-        }
+        self.inference = inference_options(
+            score_threshold=score_threshold,
+            nms_threshold=nms_threshold,
+            max_detections=max_detections,
+        )
 
     def heads(self, levels: list[str], pooled: int, width: int) -> RoIHeads:
         """The second stage; a subclass may have more in it."""

@@ -18,6 +18,7 @@ from course_lib.models.detector import (
     Target,
     channels_last,
     check_batch,
+    inference_options,
     objects_of,
 )
 from course_lib.models.fcos.heads import FCOSHead, Sides
@@ -98,12 +99,12 @@ class FCOS(Detector):
         self.radius = radius
         self.alpha, self.gamma, self.box_loss = alpha, gamma, box_loss
         self.offset, self.grid = offset, grid
-        self.inference: dict[str, Any] = {
-            "score_threshold": score_threshold,
-            "candidates": candidates,
-            "nms_threshold": nms_threshold,
-            "max_detections": max_detections,
-        }
+        self.inference = inference_options(
+            score_threshold=score_threshold,
+            candidates=candidates,
+            nms_threshold=nms_threshold,
+            max_detections=max_detections,
+        )
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> dict[str, Tensor]:
         """`cls_logits` [B, N, K], `bbox_regression` [B, N, 4] in strides, `bbox_ctrness` [B, N, 1].

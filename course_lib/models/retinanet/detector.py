@@ -19,6 +19,7 @@ from course_lib.models.detector import (
     Target,
     channels_last,
     check_batch,
+    inference_options,
     objects_of,
 )
 from course_lib.models.norms import Norm
@@ -94,12 +95,12 @@ class RetinaNet(Detector):
         self.alpha, self.gamma, self.beta = alpha, gamma, beta
         self.grid = grid
         self.normalise = normalise
-        self.inference: dict[str, Any] = {
-            "score_threshold": score_threshold,
-            "candidates": candidates,
-            "nms_threshold": nms_threshold,
-            "max_detections": max_detections,
-        }
+        self.inference = inference_options(
+            score_threshold=score_threshold,
+            candidates=candidates,
+            nms_threshold=nms_threshold,
+            max_detections=max_detections,
+        )
 
     def features(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
         """The maps of the levels that are used, finest first."""

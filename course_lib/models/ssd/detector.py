@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from course_lib._distributed import mean_over_processes
 from course_lib.anchors import SSD300, DefaultBoxLayout, default_boxes
 from course_lib.models.background import DetectorWithBackground
-from course_lib.models.detector import Detections, Images, Target, check_batch
+from course_lib.models.detector import Detections, Images, Target, check_batch, inference_options
 from course_lib.models.resize import Resize
 from course_lib.models.ssd.networks import SSDFeatureExtractorVGG, SSDHead
 from course_lib.models.ssd.steps import assign_targets, decode, ssd_loss
@@ -65,12 +65,12 @@ class SSD(DetectorWithBackground):
         self.head = SSDHead(backbone.channels, per_location, self.num_outputs)
         self.register_buffer("anchors", default_boxes(*layout), persistent=False)
         self.negatives = negatives
-        self.inference: dict[str, Any] = {
-            "score_threshold": score_threshold,
-            "candidates": candidates,
-            "nms_threshold": nms_threshold,
-            "max_detections": max_detections,
-        }
+        self.inference = inference_options(
+            score_threshold=score_threshold,
+            candidates=candidates,
+            nms_threshold=nms_threshold,
+            max_detections=max_detections,
+        )
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> dict[str, Tensor]:
         """`cls_logits` [B, N, K] and `bbox_regression` [B, N, 4] of all default boxes."""
