@@ -28,11 +28,13 @@ def _greedy(
 ) -> Tensor:
     on_gpu = usable(boxes)
     if boxes.is_cpu and not on_gpu:
-        numbers = None if idxs is None else idxs.numpy()
-        kept = _reach.greedy(_plain(boxes), _order(scores), numbers, iou_threshold)
+        ranked, numbers = _order(scores), None if idxs is None else idxs.numpy()
+        kept = _reach.greedy(_plain(boxes), ranked, numbers, iou_threshold)
         if kept is not None:
             return torch.from_numpy(kept)
-    order = best_first(scores)
+        order = torch.from_numpy(ranked)
+    else:
+        order = best_first(scores)
     boxes, classes = boxes.detach()[order], None if idxs is None else idxs[order]
     if on_gpu:
         from course_lib.kernels import nms as kernel
