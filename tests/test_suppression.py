@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from course_lib import _reach, _sweep
+from course_lib.models._best import best_kept
 from course_lib.suppression import (
     NmsStep,
     batched_nms,
@@ -660,3 +661,16 @@ def test_the_gpu_answers_as_the_cpu_does(name: str) -> None:
                 torch.testing.assert_close(gpu[1].cpu(), cpu[1])
         voted = weighted_boxes(inputs[0], keep[:50], inputs[1]).cpu()
         torch.testing.assert_close(voted, weighted_boxes(boxes, keep[:50].cpu(), scores))
+
+
+# --- the best of what NMS keeps ------------------------------------------------------------------
+
+
+def test_the_best_few_are_the_same_as_of_all() -> None:
+    for number in range(CASES):
+        boxes, scores, classes, threshold = case(number)
+        everything = batched_nms(boxes, scores, classes, threshold)
+        for most in (0, 1, 3, 10):
+            best = best_kept(boxes, scores, classes, threshold, most)
+            assert best.dtype == torch.int64
+            assert best.tolist() == everything[:most].tolist(), (number, most)

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from course_lib.boxes import clip_boxes_to_image
-from course_lib.suppression import batched_nms
+from course_lib.models._best import best_kept
 
 
 def best_scores(
@@ -49,5 +49,5 @@ def suppress(
     boxes = clip_boxes_to_image(boxes, size)
     inside = (boxes[:, 2:] > boxes[:, :2]).all(1)
     boxes, scores, labels = boxes[inside], scores[inside], labels[inside]
-    keep = batched_nms(boxes, scores, labels, nms_threshold)[:max_detections]
+    keep = best_kept(boxes, scores, labels, nms_threshold, max_detections)
     return {"boxes": boxes[keep], "scores": scores[keep], "labels": labels[keep]}

@@ -27,9 +27,9 @@ from course_lib.boxes import box_iou, clip_boxes_to_image, remove_small_boxes
 from course_lib.coding import decode_boxes
 from course_lib.losses import smooth_l1_loss
 from course_lib.matching import match_anchors
+from course_lib.models._best import best_kept
 from course_lib.models.background import BACKGROUND, WEIGHTS
 from course_lib.models.faster_rcnn.proposals import BETA
-from course_lib.suppression import batched_nms
 
 
 def assign_proposals(
@@ -106,5 +106,5 @@ def decode(
     best = scores[proposal, kind]
     keep = remove_small_boxes(boxes, min_size)
     boxes, best, labels = boxes[keep], best[keep], kind[keep] + 1
-    keep = batched_nms(boxes, best, labels, nms_threshold)[:max_detections]
+    keep = best_kept(boxes, best, labels, nms_threshold, max_detections)
     return {"boxes": boxes[keep], "scores": best[keep], "labels": labels[keep]}
