@@ -229,6 +229,8 @@ async def _run(
             for exercise in sorted(sheets, key=lambda name: sheets[name]["type"] != "question"):
                 result.answers[exercise] = await _ask(exercise, sheets[exercise], sandbox, last)
             alive = await ensure_async(manager.is_alive())
+            if alive and any(reason for _, reason in result.answers.values()):
+                alive = await _answers(client, watchdog)  # a kernel's snapshots end a bit before it
             if not alive and not watchdog.reason:
                 raise KernelDied(ran, "the process ended after it")
     finally:
