@@ -45,16 +45,19 @@ def _greedy(
 
 
 def _order(scores: Tensor) -> np.ndarray:
-    if scores.is_floating_point():
-        return _reach.best_first(_plain(scores))
+    numbers = _plain(scores)
+    if numbers.dtype.kind == "f":
+        return _reach.best_first(numbers)
     return best_first(scores).numpy()  # of some integers there is no negative
 
 
 def _plain(tensor: Tensor) -> np.ndarray:
     """The same numbers for numpy, which knows neither gradients nor bfloat16."""
-    if tensor.dtype == torch.bfloat16:
-        tensor = tensor.float()
-    numbers: np.ndarray = (tensor.detach() if tensor.requires_grad else tensor).numpy()
+    try:
+        numbers: np.ndarray = tensor.numpy()
+    except (RuntimeError, TypeError):  # it has a gradient, or is of bfloat16
+        tensor = tensor.detach()
+        numbers = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
     return numbers
 
 

@@ -138,9 +138,14 @@ def _few_pairs(
     if boxes.dtype == np.float64 and not np.abs(boxes).max(initial=0) < 1e150:
         return _pairs(boxes, order, begins, threshold)  # their squares are too large, or NaN
     n = len(order)
-    line, form = _lay_out(boxes, order, begins), np.empty((6, n))
+    line, form = np.empty((5 if begins is None else 6, n)), np.empty((6, n))
+    line[:4] = boxes.take(order, 0).T
+    if begins is not None:
+        line[5] = begins.take(order)
     sums = np.matmul(MIDDLE_AND_SIDE, line[:4], out=form[:4])  # m in x and in y, then the sides
-    sums[2:] *= (1 - threshold) / (1 + threshold)
+    sides = np.maximum(sums[2:], 0, out=sums[2:])
+    np.multiply(*sides, out=line[4])
+    sides *= (1 - threshold) / (1 + threshold)
     np.matmul(HALF_DIFFERENCE, sums * sums, out=form[4])
     form[5] = 1
     near = form.T @ (FORM @ form) > 0  # [n, n]
