@@ -144,7 +144,7 @@ def _few_pairs(
         line[5] = begins.take(order)
     sums = np.matmul(MIDDLE_AND_SIDE, line[:4], out=form[:4])  # m in x and in y, then the sides
     sides = np.maximum(sums[2:], 0, out=sums[2:])
-    np.multiply(*sides, out=line[4])
+    np.multiply(sides[0], sides[1], out=line[4])
     sides *= (1 - threshold) / (1 + threshold)
     np.matmul(HALF_DIFFERENCE, sums * sums, out=form[4])
     form[5] = 1
