@@ -88,11 +88,18 @@ def _lay_out(
     boxes: np.ndarray, which: np.ndarray, begins: np.ndarray | None, room: int = 0
 ) -> np.ndarray:
     """Some boxes as a line, [5 or 6, n + room]; behind them is 0: boxes that have no area."""
+    line = _without_areas(boxes, which, begins, room)
+    width, height = np.maximum(line[2:4] - line[:2], 0)
+    np.multiply(width, height, out=line[4])
+    return line
+
+
+def _without_areas(
+    boxes: np.ndarray, which: np.ndarray, begins: np.ndarray | None, room: int = 0
+) -> np.ndarray:
     n = len(which)
     line = np.zeros((5 if begins is None else 6, n + room))
     line[:4, :n] = boxes.take(which, 0).T
-    width, height = np.maximum(line[2:4] - line[:2], 0)
-    np.multiply(width, height, out=line[4])
     if begins is not None:
         line[5, :n] = begins.take(which)
     return line
@@ -138,10 +145,7 @@ def _few_pairs(
     if boxes.dtype == np.float64 and not np.abs(boxes).max(initial=0) < 1e150:
         return _pairs(boxes, order, begins, threshold)  # their squares are too large, or NaN
     n = len(order)
-    line, form = np.empty((5 if begins is None else 6, n)), np.empty((6, n))
-    line[:4] = boxes.take(order, 0).T
-    if begins is not None:
-        line[5] = begins.take(order)
+    line, form = _without_areas(boxes, order, begins), np.empty((6, n))
     sums = np.matmul(MIDDLE_AND_SIDE, line[:4], out=form[:4])  # m in x and in y, then the sides
     sides = np.maximum(sums[2:], 0, out=sums[2:])
     np.multiply(sides[0], sides[1], out=line[4])

@@ -163,8 +163,11 @@ def test_masks_that_teach_nonsense_are_refused(bad: str) -> None:
     masks, message = MASKS[bad]
     given = targets(masks=masks)
     given[0]["masks"] = torch.ones(2, SIDE, SIDE, dtype=torch.bool)
-    with pytest.raises(ValueError, match=message):
-        refusing("mask").loss(images(), given)
+    for resize in (None, Resize(32, 32)):  # before anything is made of them
+        model = refusing("mask")
+        model.resize = resize
+        with pytest.raises(ValueError, match=message):
+            model.loss(images(), given)
 
 
 @pytest.mark.usefixtures("unchecked")

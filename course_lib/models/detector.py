@@ -43,7 +43,7 @@ class Detector(nn.Module):
     resize: the size to which images are brought before; None leaves them as they are. Boxes go in
         and come out in the pixels of the image that was given.
     inference: what `detect` goes by, such as the score threshold; to look at and to change:
-        `model.inference["score_threshold"] = 0.5`.
+        `model.inference["score_threshold"] = 0.5`. (YOLO has an attribute for each.)
     """
 
     pixel_mean: Tensor
@@ -165,6 +165,10 @@ class Detector(nn.Module):
             raise ValueError("images must hold at least one image, got none")
         return [(int(image.shape[-2]), int(image.shape[-1])) for image in images]
 
+    def check_targets(self, images: Images, targets: Sequence[Target]) -> None:
+        """Refuse targets that no loss can learn from; a subclass may ask for more."""
+        check_targets(targets, len(images), self.labels)
+
     def prepare_targets(
         self, images: Images, targets: Sequence[Target], sizes: Sequence[Size]
     ) -> Sequence[Target]:
@@ -172,7 +176,7 @@ class Detector(nn.Module):
 
         sizes: what `prepare` gave.
         """
-        check_targets(targets, len(sizes), self.labels)
+        self.check_targets(images, targets)
         targets = [
             target
             if target["labels"].dtype == torch.int64

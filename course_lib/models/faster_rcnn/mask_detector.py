@@ -59,13 +59,10 @@ class MaskRCNN(FasterRCNN):
         channels, outputs = self.backbone.out_channels, self.num_outputs
         return MaskRoIHeads(channels, levels, pooled, width, outputs, self.mask_pooled)
 
-    def prepare_targets(
-        self, images: Images, targets: Sequence[Target], sizes: Sequence[Size]
-    ) -> Sequence[Target]:
-        """As `Detector` does, and the masks are checked, too."""
-        prepared = super().prepare_targets(images, targets, sizes)
+    def check_targets(self, images: Images, targets: Sequence[Target]) -> None:
+        """As `Detector` does, and the masks, too."""
+        super().check_targets(images, targets)
         check_target_masks(targets, [(image.shape[-2], image.shape[-1]) for image in images])
-        return prepared
 
     def mask_logits(self, maps: Maps, boxes: Sequence[Tensor], sizes: Sequence[Size]) -> Tensor:
         """One small mask for each class of each box: logits [R, K, S, S]."""
