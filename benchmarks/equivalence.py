@@ -1,6 +1,6 @@
 """Are the full-size detectors torchvision's? The same weights, the same images, the same answers.
 
-    make equivalence   # in the environment that has torchvision; a quarter of an hour on two cores
+    make equivalence   # in the environment that has torchvision; FCOS: two minutes on two cores
     python -m benchmarks.equivalence fcos_resnet50_fpn --shorter 800 --images 2   # the usual side
 
 Both get the same random weights. Compared are the parameter counts, the raw outputs in float32 and

@@ -201,9 +201,8 @@ class Detector(nn.Module):
         if self.resize is not None:
             for image, found, size in zip(images, detections, sizes, strict=True):
                 moved = resize_boxes(found["boxes"], size, image.shape[-2:])
-                found["boxes"] = clip_boxes_to_image(
-                    moved, image.shape[-2:]
-                )  # but for a last digit
+                # But for a last digit all of it is inside already.
+                found["boxes"] = clip_boxes_to_image(moved, image.shape[-2:])
         return detections
 
 
